@@ -1,0 +1,139 @@
+"""Gold: one SELECT or aggregation, its inputs, and how it is loaded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_ingest.config.checks.names import Names, check_expression, check_list, quote_part, report_sql
+from airflow_ingest.config.checks.rules import check_rules
+from airflow_ingest.config.gold import Gold
+from airflow_ingest.config.report import Report, block, is_absent, texts
+from airflow_ingest.config.served import check_served, check_served_value
+from airflow_ingest.config.sql import Query, has_aggregate, parse_query
+from airflow_ingest.config.values import KeyPath, nearest, quote
+
+Lake = Mapping[str, Names | None]
+
+
+def check_gold(gold: dict[str, Any], at: KeyPath, report: Report, lake: Lake | None) -> None:
+    """Check one gold table's plain data.
+
+    :param lake: the tables that it may read, such as `silver.flights`, and their columns; None if not known.
+    """
+    kinds = [kind for kind in ("sql", "aggregate") if gold.get(kind) is not None]
+    if not kinds and gold.keys() <= Gold.model_fields.keys():
+        report.add(at, "says nothing of its rows: it needs exactly one of sql or aggregate", at_key=True)
+    elif len(kinds) > 1:
+        report.add(at, "has both sql and aggregate", "Keep exactly one.", at_key=True)
+    if isinstance(gold.get("sql"), str):
+        _check_sql(gold["sql"], (*at, "sql"), report, lake)
+    if isinstance(gold.get("aggregate"), dict):
+        _check_aggregate(gold["aggregate"], (*at, "aggregate"), report, lake)
+    columns = gold_columns(gold, f"gold.{at[-1]}" if at else "gold")
+    for key in ("keys", "partition_by", "cluster_by"):
+        check_list(gold, key, at, report, columns)
+    check_list(block(gold, "optimize"), "zorder_by", (*at, "optimize"), report, columns)
+    check_served("Gold", gold, at, report)
+    _check_load(gold, at, report)
+    check_rules(block(gold, "quality"), (*at, "quality"), report, columns)
+    if block(gold, "quality").get("max_reject_rate") is not None:
+        hint = "Gold rejects no rows: its rules hold the whole result."
+        report.add((*at, "quality", "max_reject_rate"), "max_reject_rate has no use in gold", hint, at_key=True)
+
+
+def gold_columns(gold: dict[str, Any], what: str) -> Names | None:
+    """The columns that a gold table's query gives, or None where it does not say."""
+    sql, aggregate = gold.get("sql"), block(gold, "aggregate")
+    if isinstance(sql, str):
+        columns = parse_query(sql).columns
+        return Names(columns, what) if columns else None
+    over = block(aggregate, "over").get("order_by")
+    names = [name for _, name in texts(aggregate, "by")] + ([over] if isinstance(over, str) else [])
+    names += block(aggregate, "measures")
+    return Names(names, what) if names else None
+
+
+def gold_inputs(gold: dict[str, Any]) -> tuple[str, ...]:
+    """The tables that a gold table reads, as far as its plain data is sound."""
+    if isinstance(gold.get("sql"), str):
+        return parse_query(gold["sql"]).tables
+    source = block(gold, "aggregate").get("from")
+    return (source,) if isinstance(source, str) else ()
+
+
+def _check_sql(text: str, path: KeyPath, report: Report, lake: Lake | None) -> None:
+    query: Query = parse_query(text)
+    report_sql(query.problems, text, path, report)
+    for name, offset in dict(reversed(query.places)).items():
+        if problem := _table_problem(name, lake):
+            shown = problem[0].replace(quote(name), quote_part(name, text))
+            report.add_sql(path, text, offset, shown, problem[1])
+    if not query.problems and not query.places:
+        report.add(path, "reads no table of the lake", "Write FROM silver.<table> or gold.<table>.")
+
+
+def _table_problem(name: str, lake: Lake | None) -> tuple[str, str] | None:
+    layer, _, table = name.partition(".")
+    if lake is None:
+        sound = layer in ("silver", "gold") and table.isidentifier()
+        return None if sound else (f"{quote(name)} is no table of the lake", "Write silver.<table> or gold.<table>.")
+    if name in lake:
+        return None
+    if name.startswith("bronze.") or f"bronze.{table or name}" in lake:
+        hint = f"Gold reads silver and gold: give {table or name} a silver."
+        return f"{quote(name)} cannot be read: {table or name} stops at bronze", hint
+    readable = [known for known in lake if not known.startswith("bronze.")]
+    same = [known for known in readable if known.partition(".")[2] == name]
+    hint = f'Did you mean "{same[0]}"?' if same else nearest(name, readable)
+    return f"there is no table {quote(name)}", hint or f"Tables: {', '.join(readable)}."
+
+
+def _check_aggregate(aggregate: dict[str, Any], path: KeyPath, report: Report, lake: Lake | None) -> None:
+    source = aggregate.get("from")
+    columns: Names | None = None
+    if isinstance(source, str):
+        if problem := _table_problem(source, lake):
+            report.add((*path, "from"), *problem)
+        columns = (lake or {}).get(source)
+    check_list(aggregate, "by", path, report, columns)
+    over = block(aggregate, "over")
+    if isinstance(over.get("order_by"), str) and columns is not None:
+        columns.check(over["order_by"], (*path, "over", "order_by"), report)
+    taken = {name.casefold() for _, name in texts(aggregate, "by")}
+    measures = block(aggregate, "measures")
+    for name, text in measures.items():
+        at = (*path, "measures")
+        if name.casefold() in taken:
+            report.add((*at, name), f"{quote(name)} is a column of `by` already", "Choose another name.", at_key=True)
+        expression = check_expression(measures, name, at, report, columns, aggregate=True)
+        if expression is not None and not has_aggregate(text):
+            report.add((*at, name), f"{quote(text)} does not aggregate", "Write sum(…), count(*), avg(…), max(…).")
+        if over and isinstance(text, str):
+            _check_rolling(text, (*at, name), report)
+
+
+def _check_rolling(text: str, path: KeyPath, report: Report) -> None:
+    """Refuse the aggregates that Spark does not take over a window."""
+    if re.search(r"\(\s*distinct\b", text, re.IGNORECASE):
+        hint = "Use approx_count_distinct(…), or size(collect_set(…))."
+        report.add(path, "Spark cannot count distinct values over a rolling window", hint)
+    if re.search(r"\bwithin\s+group\b", text, re.IGNORECASE):
+        report.add(path, "WITHIN GROUP has no place in a rolling window", "Use percentile_approx(…).")
+
+
+def _check_load(gold: dict[str, Any], at: KeyPath, report: Report) -> None:
+    load = gold.get("load", "overwrite")
+    path = (*at, "load")
+    check_served_value("Gold", "load", load, path, report)
+    if load == "merge" and is_absent(gold, "keys", Gold):
+        report.add(path, "load: merge needs keys", "Name the columns that identify a row, or use overwrite or replace.")
+    if load in ("overwrite", "replace") and gold.get("keys"):
+        hint = "Remove them, or use load: merge."
+        report.add((*at, "keys"), f"keys have no use with load: {load}", hint, at_key=True)
+    if load == "replace" and is_absent(gold, "partition_by", Gold):
+        hint = "Name the partitions' columns, or use load: overwrite."
+        report.add(path, "load: replace needs partition_by", hint)
+    if gold.get("partition_by") and gold.get("cluster_by"):
+        report.add((*at, "cluster_by"), "cluster_by stands in the place of partition_by", "Keep one of the two.")

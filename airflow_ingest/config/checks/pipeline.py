@@ -1,0 +1,152 @@
+"""The file as a whole: its name, its schedule, and how its tables hang together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from airflow_ingest.config.checks.gold import check_gold, gold_columns, gold_inputs
+from airflow_ingest.config.checks.names import Names
+from airflow_ingest.config.checks.silver import silver_columns
+from airflow_ingest.config.checks.table import check_table
+from airflow_ingest.config.errors import IngestError
+from airflow_ingest.config.report import Report, block
+from airflow_ingest.config.served import check_served
+from airflow_ingest.config.values import NAME, KeyPath, nearest, parse_duration, quote, unexpanded
+
+PRESETS = ("@once", "@continuous", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
+_PIPELINE = re.compile(r"[A-Za-z0-9_-]{1,200}\Z")
+
+
+def check_pipeline(data: dict[str, Any], report: Report, stem: str) -> None:
+    """Check the plain data of a whole file, whose name without its ending is `stem`."""
+    _check_name(data, stem, report)
+    schedule = data.get("schedule")
+    _check_schedule(data, schedule, report)
+    check_served("Pipeline", data, (), report)
+    lake = data.get("lake")
+    if isinstance(lake, str) and ("{{" in lake or not lake.strip()):
+        report.add(("lake",), "Jinja is rendered in source.files only" if lake.strip() else "must not be empty")
+    _check_retries(block(data, "retries"), report)
+    tables = block(data, "tables")
+    for name, table in tables.items():
+        _check_table_name(name, ("tables", name), report)
+        if name == "gold":
+            report.add(
+                ("tables", name), '"gold" is the name of the group of gold tables', "Choose another.", at_key=True
+            )
+        if isinstance(table, dict):
+            check_table(table, ("tables", name), report, schedule=schedule)
+    _check_all_gold(tables, block(data, "gold"), report)
+
+
+def _check_all_gold(tables: dict[str, Any], gold: dict[str, Any], report: Report) -> None:
+    lake = _lake(tables, gold)
+    for name, table in gold.items():
+        _check_table_name(name, ("gold", name), report)
+        if isinstance(table, dict):
+            check_gold(table, ("gold", name), report, lake)
+    inputs = {name: _gold_before(table) for name, table in gold.items() if isinstance(table, dict)}
+    for cycle in _cycles(inputs):
+        shown = " → ".join(f"gold.{name}" for name in (*cycle, cycle[0]))
+        report.add(("gold", cycle[0]), f"reads its own result: {shown}", "Break the circle.", at_key=True)
+
+
+def _lake(tables: dict[str, Any], gold: dict[str, Any]) -> dict[str, Names | None]:
+    """Every table that SQL could mean, with its columns; `bronze.<t>` marks a table that stops there."""
+    lake: dict[str, Names | None] = {}
+    for name, table in tables.items():
+        silver = table.get("silver") if isinstance(table, dict) else None
+        layer = "bronze" if silver is None else "silver"
+        lake[f"{layer}.{name}"] = silver_columns(silver, f"silver.{name}") if isinstance(silver, dict) else None
+    for name, table in gold.items():
+        lake[f"gold.{name}"] = gold_columns(table, f"gold.{name}") if isinstance(table, dict) else None
+    return lake
+
+
+def _gold_before(table: dict[str, Any]) -> list[str]:
+    return [name.removeprefix("gold.") for name in gold_inputs(table) if name.startswith("gold.")]
+
+
+def _cycles(inputs: Mapping[str, list[str]]) -> list[tuple[str, ...]]:
+    """Find the circles among tables, each once, beginning at its first table in the file."""
+    found: list[tuple[str, ...]] = []
+    done: set[str] = set()
+
+    def follow(name: str, trail: tuple[str, ...]) -> None:
+        if name in trail:
+            found.append(trail[trail.index(name) :])
+        elif name not in done:
+            for before in inputs.get(name, ()):
+                follow(before, (*trail, name))
+            done.add(name)
+
+    for name in inputs:
+        follow(name, ())
+    return found
+
+
+def _check_name(data: dict[str, Any], stem: str, report: Report) -> None:
+    name = data.get("pipeline")
+    if not isinstance(name, str):
+        return
+    if not _PIPELINE.match(name):
+        hint = "Use letters, digits, _ and -, at most 200."
+        report.add(("pipeline",), f"{quote(name)} cannot be the name of a pipeline", hint)
+    elif name != stem:
+        hint = f"Write  pipeline: {stem}, or rename the file."
+        report.add(("pipeline",), f"{quote(name)} is not the file's name, {quote(stem)}", hint)
+
+
+def _check_table_name(name: str, path: KeyPath, report: Report) -> None:
+    if not NAME.match(name):
+        hint = "Use lower-case letters, digits and _, beginning with a letter."
+        report.add(path, f"{quote(name)} cannot be the name of a table", hint, at_key=True)
+
+
+def _check_schedule(data: dict[str, Any], schedule: Any, report: Report) -> None:
+    if schedule is None:
+        if data.get("catchup") is True:
+            report.add(("catchup",), "catchup has no use without a schedule", "Remove it.", at_key=True)
+        return None
+    if isinstance(schedule, dict):
+        return report.unserved(("schedule",), "a schedule by assets", "Served: cron, presets and null.")
+    if not isinstance(schedule, str):
+        return None
+    if problem := _schedule_problem(str(schedule)):
+        report.add(("schedule",), unexpanded(schedule, problem[0]), problem[1])
+    if data.get("start_date") is None:
+        report.add((), 'the key "start_date" is missing', "A schedule needs a first day: start_date: 2013-01-01.")
+    if schedule == "@continuous" and data.get("max_active_runs", 1) != 1:
+        report.add(("max_active_runs",), 'must be 1 with schedule "@continuous"', "Its runs follow one another.")
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _schedule_problem(schedule: str) -> tuple[str, str] | None:
+    if schedule in PRESETS:
+        return None
+    if schedule.startswith("@"):
+        return f"{quote(schedule)} is not a preset", nearest(schedule, PRESETS) or f"Presets: {', '.join(PRESETS)}."
+    if len(schedule.split()) != 5:
+        hint = nearest(f"@{schedule}", PRESETS) or 'A cron expression has five parts: "30 6 * * 1" is Mondays at 6:30.'
+        return f"{quote(schedule)} is not a cron expression", hint
+    from croniter import CroniterBadCronError, croniter  # type: ignore[import-untyped]
+
+    try:
+        croniter(schedule)
+    except (CroniterBadCronError, ValueError, KeyError) as error:
+        reason = ": a number is out of range" if "out of range" in str(error) else ""
+        return f"{quote(schedule)} is not a cron expression{reason}", "Its parts: minute hour day month weekday."
+    return None
+
+
+def _check_retries(retries: dict[str, Any], report: Report) -> None:
+    try:
+        delay, longest = parse_duration(retries["delay"]), parse_duration(retries["max_delay"])
+    except (KeyError, ValueError, IngestError):
+        return
+    if delay > longest:
+        report.add(("retries", "max_delay"), "is shorter than delay", "The delay grows from `delay` to `max_delay`.")

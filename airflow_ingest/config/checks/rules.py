@@ -1,0 +1,82 @@
+"""Quality rules: their columns, bounds and expressions."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from airflow_ingest.config.checks.names import Names, check_expression, check_list
+from airflow_ingest.config.report import Report, block
+from airflow_ingest.config.rules import RULES
+from airflow_ingest.config.served import UNSERVED_RULES
+from airflow_ingest.config.values import KeyPath, quote
+
+_WITH_COLUMN = frozenset({"accepted_values", "range", "pattern", "null_rate", "freshness", "relationships"})
+# What neither Java nor Python takes as a regular expression; beyond these, their languages differ.
+_BROKEN = ("unterminated character set", "missing ), unterminated subpattern", "unbalanced parenthesis")
+
+
+def check_rules(quality: dict[str, Any], at: KeyPath, report: Report, columns: Names | None) -> None:
+    """Check the rules of a table whose columns are `columns` (None: not known)."""
+    rules = quality.get("rules")
+    for index, rule in enumerate(rules if isinstance(rules, list) else ()):
+        kinds = rule.keys() & RULES.keys() if isinstance(rule, dict) else ()
+        if len(kinds) == 1:
+            _check_rule(rule, next(iter(kinds)), (*at, "rules", index), report, columns)
+
+
+def _check_rule(rule: dict[str, Any], kind: str, at: KeyPath, report: Report, columns: Names | None) -> None:
+    if kind in UNSERVED_RULES:
+        report.unserved((*at, kind), f"the rule {quote(kind)}")
+    if kind == "expect":
+        check_expression(rule, "expect", at, report, columns)
+    elif kind == "unique":
+        check_list(rule, "unique", at, report, columns)
+    elif kind == "duplicate_rate":
+        check_list(block(rule, kind), "columns", (*at, kind), report, columns)
+    body = block(rule, kind)
+    column = body.get("column")
+    if kind in _WITH_COLUMN and isinstance(column, str) and columns is not None:
+        columns.check(column, (*at, kind, "column"), report)
+    if kind in ("range", "row_count"):
+        _check_bounds(body, (*at, kind), report)
+    elif kind == "pattern":
+        _check_regex(body, (*at, kind), report)
+    elif kind == "accepted_values":
+        _check_values(body, (*at, kind), report)
+
+
+def _check_bounds(bounds: dict[str, Any], at: KeyPath, report: Report) -> None:
+    low, high = bounds.get("min"), bounds.get("max")
+    if low is None and high is None:
+        if bounds.keys() <= {"column", "min", "max"}:
+            report.add(at, "says neither min nor max", "Give it one of them, or both.", at_key=True)
+        return
+    if low is None or high is None:
+        return
+    try:
+        empty = low > high
+    except TypeError:
+        report.add(at, f"min {quote(low)} and max {quote(high)} cannot be compared", "Write both in the same way.")
+        return
+    if empty:
+        report.add(at, f"min {quote(low)} is above max {quote(high)}: every row fails", "Swap them.")
+
+
+def _check_regex(pattern: dict[str, Any], at: KeyPath, report: Report) -> None:
+    regex = pattern.get("regex")
+    if not isinstance(regex, str) or "\\Q" in regex:
+        return
+    try:
+        re.compile(regex)
+    except re.error as error:
+        if error.msg in _BROKEN:
+            report.add((*at, "regex"), f"not a regular expression: {error.msg} at character {(error.pos or 0) + 1}")
+
+
+def _check_values(accepted: dict[str, Any], at: KeyPath, report: Report) -> None:
+    values = accepted.get("values")
+    for index, value in enumerate(values if isinstance(values, list) else ()):
+        path = (*at, "values", index)
+        if isinstance(value, bool) and (source := report.source_of(path)) not in (None, "true", "false"):
+            report.add(path, f"YAML reads {source} as a boolean", f'Write "{source}" in quotes.')

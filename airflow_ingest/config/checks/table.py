@@ -1,0 +1,112 @@
+"""One table: its source, how much of it a run takes, and how silver is loaded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_ingest.config.checks.names import Names
+from airflow_ingest.config.checks.options import check_options
+from airflow_ingest.config.checks.rules import check_rules
+from airflow_ingest.config.checks.silver import check_silver, silver_columns
+from airflow_ingest.config.report import Report, block, is_absent
+from airflow_ingest.config.served import check_served, check_served_value
+from airflow_ingest.config.table import Source
+from airflow_ingest.config.values import KeyPath, one_of, quote
+
+SOURCES = ("files", "jdbc", "rest", "kafka", "delta")
+_WITHOUT_INTERVALS = ("@once", "@continuous")
+
+
+def check_table(table: dict[str, Any], at: KeyPath, report: Report, *, schedule: Any = None) -> None:
+    """Check one table's plain data.
+
+    :param schedule: the pipeline's schedule as the file has it.
+    """
+    source = block(table, "source")
+    kinds = [kind for kind in SOURCES if source.get(kind) is not None]
+    if isinstance(table.get("source"), dict):
+        _check_source(source, kinds, at, report)
+    _check_extract(table, kinds, at, report, schedule)
+    check_served("Table", table, at, report)
+    if table.get("wait") and kinds and "files" not in kinds:
+        report.add((*at, "wait"), f"wait looks for files, and the source is {kinds[0]}", "Remove it.", at_key=True)
+    silver, quality = table.get("silver"), block(table, "quality")
+    columns: Names | None = None
+    if isinstance(silver, dict):
+        columns = silver_columns(silver, f"silver.{at[-1]}" if at else "silver")
+        check_silver(silver, (*at, "silver"), report, columns)
+        _check_load(table, silver, at, report)
+    elif silver is None:
+        _check_bronze_only(quality, at, report)
+    check_rules(quality, (*at, "quality"), report, columns)
+
+
+def _check_source(source: dict[str, Any], kinds: list[str], at: KeyPath, report: Report) -> None:
+    path = (*at, "source")
+    if not kinds and source.keys() <= Source.model_fields.keys():
+        report.add(path, f"names no source: it needs exactly one of {one_of(SOURCES)}", at_key=True)
+    if len(kinds) > 1:
+        report.add(path, f"names {len(kinds)} sources, {one_of(kinds, 'and')}", "Keep exactly one.", at_key=True)
+    check_served("Source", source, path, report)
+    if "files" in kinds and is_absent(source, "format", Source):
+        report.add(path, 'the key "format" is missing', "Say what the files are: csv, json or parquet.", at_key=True)
+    if kinds and "files" not in kinds and source.get("format") is not None:
+        report.add((*path, "format"), f"format is for files, and the source is {kinds[0]}", "Remove it.", at_key=True)
+    files = source.get("files")
+    if isinstance(files, str):
+        _check_files(files, (*path, "files"), report)
+    check_options(source, path, report)
+
+
+def _check_files(files: str, path: KeyPath, report: Report) -> None:
+    if not files.strip():
+        report.add(path, "must not be empty", "Write a path or a glob.")
+    elif "{{" in files or "{%" in files:
+        from airflow_ingest.config.templates import template_problem
+
+        if problem := template_problem(str(files)):
+            report.add(path, *problem)
+    elif "}}" in files:
+        report.add(path, "a }} without its {{", "Write {{ name }}, as in {{ ds }}.")
+
+
+def _check_extract(table: dict[str, Any], kinds: list[str], at: KeyPath, report: Report, schedule: Any) -> None:
+    extract = block(table, "extract")
+    mode = extract.get("mode", "interval")
+    path = (*at, "extract")
+    check_served_value("Extract", "mode", mode, (*path, "mode"), report)
+    if mode == "incremental":
+        if kinds in (["jdbc"], ["delta"], ["rest"]) and extract.get("cursor") is None:
+            problem = f"incremental from {kinds[0]} needs a cursor"
+            report.add(path, problem, "Name the column that says how far the table has got.", at_key=True)
+    elif mode in ("interval", "full"):
+        for key in ("cursor", "lookback"):
+            if extract.get(key) is not None:
+                hint = "Remove it, or write mode: incremental."
+                report.add((*path, key), f"{key} has no use with extract mode {mode}", hint, at_key=True)
+        if kinds == ["kafka"]:
+            report.add(path, f"kafka cannot be read in mode {mode}", "Write mode: incremental.", at_key=True)
+    without = schedule if isinstance(schedule, str) else "after other tables" if isinstance(schedule, dict) else ""
+    if mode == "interval" and (isinstance(schedule, dict) or schedule in _WITHOUT_INTERVALS):
+        problem = f"extract mode interval needs data intervals, and a pipeline scheduled {without} has none"
+        report.add(path, problem, "Write extract: {mode: full}, or give the pipeline a cron schedule.", at_key=True)
+
+
+def _check_load(table: dict[str, Any], silver: dict[str, Any], at: KeyPath, report: Report) -> None:
+    mode = block(table, "extract").get("mode", "interval")
+    load = silver.get("load", "merge")
+    path = (*at, "silver", "load")
+    if mode == "incremental" and load in ("overwrite", "replace"):
+        problem = f"load: {load} would drop what earlier increments brought"
+        report.add(path, problem, "Use merge, insert, append or scd2; or extract: {mode: full}.")
+    if mode == "full" and load == "append":
+        problem = "load: append would add the whole source again at every run"
+        report.add(path, problem, "Use overwrite or merge; or extract: {mode: interval}.")
+
+
+def _check_bronze_only(quality: dict[str, Any], at: KeyPath, report: Report) -> None:
+    """Without silver nothing is published, so there is no gate yet that could hold or reject."""
+    for key in ("rules", "max_reject_rate"):
+        path = (*at, "quality", key)
+        if quality.get(key) and not report.is_inherited(path):
+            report.unserved(path, f"{quote(key)} for a table without silver")

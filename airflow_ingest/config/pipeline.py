@@ -1,0 +1,127 @@
+"""The model of a whole file."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Discriminator, Field, PlainValidator, Tag, ValidationInfo, WithJsonSchema, field_validator
+
+from airflow_ingest.config.block import Block
+from airflow_ingest.config.gold import Gold
+from airflow_ingest.config.table import Sla, Table
+from airflow_ingest.config.values import Duration, Email, Setting, quote, wrong
+
+Level = Literal["critical", "warning", "info"]
+Event = Literal[
+    "failure", "gate_error", "gate_warning", "high_reject_rate", "circuit_open", "no_data", "stale", "recovered"
+]
+
+
+def _parse_timezone(value: Any) -> str:
+    try:
+        return ZoneInfo(value).key
+    except (ZoneInfoNotFoundError, TypeError, ValueError, OSError):
+        raise wrong(f"{quote(value)} is not a time zone", "Use a name of the IANA list: UTC, Europe/Berlin.") from None
+
+
+def _parse_start(value: Any) -> datetime:
+    if isinstance(value, str):
+        try:
+            return datetime.fromisoformat(value)
+        except ValueError:
+            pass
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, date):
+        return datetime.combine(value, time())
+    raise wrong(f"{quote(value)} is not a date", "Write a day or a time that exists: 2013-01-31, 2013-01-31T06:00.")
+
+
+class AssetSchedule(Block):
+    """A run after other tables were loaded."""
+
+    assets: list[str] = Field(min_length=1, description="Assets as `<pipeline>.<layer>.<table>`.")
+
+
+class Spark(Block):
+    """Where Spark runs, and its settings for this pipeline."""
+
+    conn_id: str | None = Field("spark_default", description="The Airflow connection whose type chooses the runtime.")
+    conf: dict[str, Setting] = Field({}, description="Spark's session settings; static ones belong to the server.")
+
+
+class Retries(Block):
+    """How a failed task is tried again, with growing delays."""
+
+    attempts: int = Field(3, ge=0, le=100, description="How many times a failed task is tried again.")
+    delay: Duration = Field(timedelta(seconds=30), description="The wait before the first retry; it doubles.")
+    max_delay: Duration = Field(timedelta(minutes=10), description="The longest wait between two tries.")
+
+
+class Notifier(Block):
+    """Any Airflow notifier."""
+
+    class_: str = Field(alias="class", description="Its import path.")
+    args: dict[str, Any] = Field({}, description="Its arguments.")
+
+
+class Alerts(Block):
+    """Who is told of what."""
+
+    email: list[Email] = Field([], description="Who gets a mail.")
+    levels: dict[Event, Level] = Field({}, description="How serious each event is.")
+    notify: dict[Level, list[Notifier]] = Field({}, description="Further notifiers per level.")
+
+
+class CircuitBreaker(Block):
+    """When loads stop trying."""
+
+    failures: int = Field(3, ge=1, description="How many failures in a row open it.")
+    reset_after: Duration = Field(timedelta(minutes=30), description="How long it stays open.")
+
+
+Schedule = Annotated[
+    Annotated[str, Tag("@text")] | Annotated[AssetSchedule, Tag("@assets")],
+    Discriminator(lambda value: "@assets" if isinstance(value, dict | AssetSchedule) else "@text"),
+]
+
+
+class Pipeline(Block):
+    """One YAML file: one Airflow DAG."""
+
+    pipeline: str = Field(description="Its name, which is the file's stem and the DAG's id.")
+    description: str = Field("", description="Shown in Airflow. Environment variables are not expanded here.")
+    owner: str = Field("airflow", description="Who answers for it. Environment variables are not expanded here.")
+    tags: list[str] = Field([], description="Tags of the DAG. Environment variables are not expanded here.")
+    schedule: Schedule | None = Field(
+        None, description='A cron expression, a preset such as `"@daily"`, `"@continuous"`, or `{assets: [...]}`.'
+    )
+    timezone: Annotated[str, PlainValidator(_parse_timezone), WithJsonSchema({"type": "string"})] = Field(
+        "UTC", description="The time zone of `schedule` and `start_date`, by its IANA name."
+    )
+    start_date: (
+        Annotated[datetime, PlainValidator(_parse_start), WithJsonSchema({"type": "string", "x-type": "date or time"})]
+        | None
+    ) = Field(None, description="Where the first data interval begins. Needed with a schedule.")
+    catchup: bool = Field(False, description="Whether intervals missed since `start_date` are run.")
+    max_active_runs: int = Field(1, ge=1, description="How many runs go on at the same time.")
+    lake: str = Field(description="The folder or URL under which the tables lie: `<lake>/<layer>/<table>`.")
+    spark: Spark = Field(Spark(), description="Where Spark runs.")
+    retries: Retries = Field(Retries(), description="How failed tasks are tried again.")
+    sla: Sla | None = Field(None, description="By when a run has to be done.")
+    alerts: Alerts | None = Field(None, description="Who is told of what.")
+    circuit_breaker: CircuitBreaker | None = Field(None, description="When loads stop trying.")
+    dag: dict[str, Any] = Field({}, description="Any further argument of Airflow's DAG, checked against it.")
+    task: dict[str, Any] = Field({}, description="Any further argument of BaseOperator, for every task.")
+    defaults: dict[str, Any] = Field({}, description="A table's keys that are merged into every table below.")
+    tables: dict[str, Table] = Field(min_length=1, description="The tables, by name.")
+    gold: dict[str, Gold] = Field({}, description="The tables made from silver, by name.")
+
+    @field_validator("start_date")
+    @classmethod
+    def _in_timezone(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
+        if value is None or value.tzinfo is not None:
+            return value
+        return value.replace(tzinfo=ZoneInfo(info.data.get("timezone", "UTC")))

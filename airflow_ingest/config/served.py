@@ -1,0 +1,44 @@
+"""What the language has and this version does not serve yet: the one list that checks and the reference go by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_ingest.config.report import Report
+from airflow_ingest.config.values import KeyPath, one_of, quote, words
+
+UNSERVED_KEYS = {
+    "Pipeline": words("sla alerts circuit_breaker"),
+    "Table": words("sla"),
+    "Source": words("jdbc rest kafka delta"),
+    "Silver": words(
+        "transform replace_where delete_when deletes operations images ignore_null_updates tombstone_retention track "
+        "cluster_by"
+    ),
+    "Column": words("mask lookup"),
+    "Gold": words("optimize cluster_by"),
+}
+UNSERVED_RULES = words("duplicate_rate relationships freshness drift sql")
+UNSERVED_VALUES = {
+    ("Extract", "mode"): words("incremental"),
+    ("Silver", "load"): words("append insert scd2 replace"),
+    ("Gold", "load"): words("merge"),
+}
+SERVED_VALUES = {
+    ("Extract", "mode"): ("interval", "full"),
+    ("Silver", "load"): ("merge", "overwrite"),
+    ("Gold", "load"): ("overwrite", "replace"),
+}
+
+
+def check_served(model: str, block: dict[str, Any], at: KeyPath, report: Report) -> None:
+    """Report each key of a block, plain data of the model so named, that has a value and is not served yet."""
+    for key in sorted(UNSERVED_KEYS[model] & block.keys()):
+        if block[key] not in (None, [], {}):
+            report.unserved((*at, key), quote(key))
+
+
+def check_served_value(model: str, key: str, value: object, path: KeyPath, report: Report) -> None:
+    """Report a value of a key that is a word of the language and not served yet."""
+    if isinstance(value, str) and value in UNSERVED_VALUES[model, key]:
+        report.unserved(path, f"{key}: {value}", f"Served: {one_of(SERVED_VALUES[model, key])}.")

@@ -1,0 +1,169 @@
+"""The models of one table: its source, its bronze and its silver."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from airflow_ingest.config.block import Block
+from airflow_ingest.config.rules import Quality
+from airflow_ingest.config.values import Duration, Email, Scalar, wrong
+
+SchemaPolicy = Literal["evolve", "enforce"]
+KEEP_OTHERS = "*keep"
+
+
+class Source(Block):
+    """Where a table's rows come from: exactly one of `files`, `jdbc`, `rest`, `kafka` and `delta`."""
+
+    files: str | None = Field(
+        None, description="A path or glob; `{{ ds }}` and the like are rendered from the run's data interval."
+    )
+    jdbc: dict[str, Any] | None = Field(None, description="A database table or query.")
+    rest: dict[str, Any] | None = Field(None, description="A REST endpoint.")
+    kafka: dict[str, Any] | None = Field(None, description="A Kafka topic.")
+    delta: dict[str, Any] | None = Field(None, description="A Delta table, another pipeline's for example.")
+    format: Literal["csv", "json", "parquet"] | None = Field(
+        None, description="What the files are: CSV, JSON lines or Parquet. Needed with `files`."
+    )
+    options: dict[str, Scalar] = Field({}, description="Options of Spark's reader, such as `header: true` for CSV.")
+
+
+class Extract(Block):
+    """How much of the source one run takes."""
+
+    mode: Literal["interval", "incremental", "full"] = Field(
+        "interval",
+        description="`interval`: the run's data interval. `incremental`: from the watermark on. `full`: everything.",
+    )
+    cursor: str | None = Field(None, description="The column that says how far the table has got.")
+    lookback: Duration | None = Field(None, description="How far before the watermark a run reads again.")
+
+
+class Sla(Block):
+    """By when the data has to be there."""
+
+    within: Duration = Field(description="Counted from the end of the data interval.")
+    email: list[Email] = Field([], description="Who is told when it is late.")
+
+
+class Wait(Block):
+    """A sensor before the load; it frees its slot while it waits."""
+
+    timeout: Duration = Field(description="How long the source may be missing before the run fails.")
+    poll: Duration = Field(timedelta(seconds=60), description="How often the sensor looks.")
+
+
+class Bronze(Block):
+    """The rows as they came."""
+
+    schema_: SchemaPolicy = Field(
+        "evolve", alias="schema", description="What happens to new columns: `evolve` takes them, `enforce` fails."
+    )
+
+
+class Lookup(Block):
+    """A value taken from another table."""
+
+    table: str = Field(description="The other table: `silver.<table>` or `gold.<table>`.")
+    key: str = Field(description="The column that both tables share.")
+    take: str = Field(description="The other table's column that is taken.")
+
+
+class Column(Block):
+    """One column of silver. A bare type is short for `{type: …}`."""
+
+    type: str | None = Field(
+        None, description="A Spark SQL type; a value that does not cast rejects its row. Left out: as it comes."
+    )
+    expr: str | None = Field(None, description="A Spark SQL expression over the source's columns.")
+    from_: str | None = Field(None, alias="from", description="The source's name for this column.")
+    mask: Literal["sha256", "redact", "partial"] | None = Field(None, description="How its values are hidden.")
+    lookup: Lookup | None = Field(None, description="Take the value from another table.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_type(cls, value: Any) -> Any:
+        if value is None or value == {}:
+            raise wrong("says nothing of its column", "Write its type, or {from: …}, or {expr: …}.")
+        return {"type": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        block = handler.resolve_ref_schema(handler(schema))
+        bare = {"type": "string", "description": "A Spark SQL type."}
+        return {"description": cls.__doc__, "anyOf": [bare, block]}
+
+
+class Operations(Block):
+    """Which values of a column mean an insert, an update or a delete."""
+
+    column: str = Field(description="The source's column that holds the operation.")
+    insert: list[Scalar] = Field([], description="The values that mean an insert.")
+    update: list[Scalar] = Field([], description="The values that mean an update.")
+    delete: list[Scalar] = Field([], description="The values that mean a delete.")
+
+
+class Images(Block):
+    """Where a change's row before and after are."""
+
+    before: str = Field(description="The column that holds the row before the change.")
+    after: str = Field(description="The column that holds the row after the change.")
+
+
+class Silver(Block):
+    """The cleaned table: typed, checked, one row per key."""
+
+    transform: str | None = Field(None, description="`module:function`, DataFrame to DataFrame, run first of all.")
+    where: str | None = Field(None, description="A condition over the source's names; what it drops is counted.")
+    columns: dict[str, Column] | None = Field(
+        None, description="A projection; left out: every column as it came. `'*': keep` passes the others on."
+    )
+    keep_others: bool = Field(False, alias=KEEP_OTHERS, description="Whether `'*': keep` is among the columns.")
+    keys: list[str] = Field([], description="The columns that identify a row.")
+    sequence_by: list[str] = Field([], description="The columns that say which of two rows with one key is newer.")
+    load: Literal["append", "insert", "merge", "scd2", "overwrite", "replace"] = Field(
+        "merge", description="How a batch goes into the table."
+    )
+    replace_where: str | None = Field(None, description="With `load: replace`: the condition on the rows replaced.")
+    delete_when: str | None = Field(None, description="A condition that makes a row the deletion of its key.")
+    deletes: Literal["hard", "soft"] | None = Field(
+        None, description="`hard` removes the row, `soft` keeps it with `_deleted_at`."
+    )
+    operations: Operations | None = Field(None, description="A column that says what each row does.")
+    images: Images | None = Field(None, description="Columns that hold the row before and after the change.")
+    ignore_null_updates: bool | None = Field(None, description="A NULL in an update keeps the old value.")
+    tombstone_retention: Duration | None = Field(None, description="How long deletions are remembered.")
+    track: list[str] | None = Field(None, description="With `load: scd2`: the columns whose changes make a version.")
+    partition_by: list[str] = Field([], description="The columns that partition the table.")
+    cluster_by: list[str] = Field([], description="The columns that cluster the table, instead of partitions.")
+    schema_: SchemaPolicy = Field(
+        "evolve", alias="schema", description="What happens to new columns: `evolve` takes them, `enforce` fails."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_star(cls, value: Any) -> Any:
+        columns = value.get("columns") if isinstance(value, dict) else None
+        if not isinstance(columns, dict) or columns.get("*") != "keep":
+            return value
+        named = {name: column for name, column in columns.items() if name != "*"}
+        return {**value, "columns": named, KEEP_OTHERS: True}
+
+
+class Table(Block):
+    """One dataset on its way from a source through bronze to silver."""
+
+    model_config = ConfigDict(title="Table")
+
+    source: Source = Field(description="Where the rows come from.")
+    extract: Extract = Field(Extract(), description="How much of the source one run takes.")
+    sla: Sla | None = Field(None, description="By when this table has to be there.")
+    wait: Wait | None = Field(None, description="A sensor before the load.")
+    bronze: Bronze = Field(Bronze(), description="The rows as they came.")
+    silver: Silver | None = Field(None, description="The cleaned table. Left out: the table stops at bronze.")
+    quality: Quality = Field(Quality(), description="What a batch must look like before it is published.")

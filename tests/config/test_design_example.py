@@ -1,0 +1,64 @@
+"""The example of the design: every part of the language validates, and what is not served yet is said exactly."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from airflow_ingest.config import ConfigError, NullRateRule, Pipeline, RangeRule, parse_pipeline
+
+EXAMPLE = Path(__file__).parents[1] / "data/design_example.yaml"
+ENV = {"LANDING_ROOT": "/landing"}
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Pipeline:
+    return parse_pipeline(EXAMPLE.read_text("utf-8"), file="flights.yaml", env=ENV, served=False)
+
+
+def test_it_validates(pipeline: Pipeline) -> None:
+    flights = pipeline.tables["flights"]
+    assert pipeline.lake == "./lake"
+    assert pipeline.spark.conf == {"spark.sql.shuffle.partitions": "8"}
+    assert flights.source.files == "/landing/flights/{{ ds }}.csv"
+    assert flights.wait is not None
+    assert flights.wait.timeout == timedelta(hours=1)
+    assert flights.silver is not None
+    assert flights.silver.keep_others is False
+    assert len(flights.quality.rules) == 13
+    assert isinstance(flights.quality.rules[2], NullRateRule)
+    assert flights.quality.rules[2].null_rate.max == 0.1
+    assert flights.quality.rules[2].name == "null_rate(delay)"
+    assert isinstance(flights.quality.rules[7], RangeRule)
+    assert flights.quality.rules[7].range.max == 20000
+    assert pipeline.tables["airlines"].quality.max_reject_rate == 0.05
+
+
+def test_gold_knows_its_inputs(pipeline: Pipeline) -> None:
+    assert pipeline.gold["daily_carrier"].inputs == ("silver.flights",)
+    assert pipeline.gold["weekly_carrier"].inputs == ("gold.daily_carrier",)
+    assert pipeline.gold["weekly_carrier"].query.startswith(
+        "SELECT DISTINCT `carrier`, `flight_date`, SUM(flights) OVER"
+    )
+
+
+def test_what_is_not_served_yet_is_said() -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse_pipeline(EXAMPLE.read_text("utf-8"), file="flights.yaml", env=ENV)
+    mistakes = raised.value.mistakes
+    assert [(mistake.path, mistake.line) for mistake in mistakes] == [
+        ("sla", 14),
+        ("alerts", 15),
+        ("circuit_breaker", 19),
+        ("tables.flights.sla", 33),
+        ("tables.flights.silver.transform", 37),
+        ("tables.flights.silver.columns.tailnum.mask", 48),
+        ("tables.flights.silver.columns.airline.lookup", 49),
+        ("tables.flights.quality.rules[4].duplicate_rate", 66),
+        ("tables.flights.quality.rules[9].relationships", 71),
+        ("tables.flights.quality.rules[10].freshness", 72),
+        ("tables.flights.quality.rules[11].drift", 73),
+        ("tables.flights.quality.rules[12].sql", 74),
+        ("gold.daily_carrier.optimize", 89),
+    ]
+    assert all("is in the language but not served yet in this version" in mistake.problem for mistake in mistakes)
