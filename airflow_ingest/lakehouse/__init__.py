@@ -1,1 +1,78 @@
+"""What happens to data: sources, bronze, silver, gold, quality and dead letters, on Spark and Delta alone.
 
+Everything here runs over Spark Connect and knows nothing of Airflow. The names load on first use, so that reading a
+pipeline's graph does not import Spark.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from airflow_ingest.lakehouse.errors import (
+    LakehouseError,
+    ReconciliationError,
+    SchemaMismatch,
+    SourceNotFound,
+    SourceUnreadable,
+    TableOwnedByOther,
+)
+from airflow_ingest.lakehouse.lake import Lake
+
+if TYPE_CHECKING:
+    from airflow_ingest.lakehouse.batches import hold_batch
+    from airflow_ingest.lakehouse.bronze import ingest_bronze
+    from airflow_ingest.lakehouse.gold.refresh import refresh_gold
+    from airflow_ingest.lakehouse.model import (
+        Batch,
+        GateOutcome,
+        Interval,
+        LoadResult,
+        ReplayResult,
+        RowCounts,
+        RunInfo,
+    )
+    from airflow_ingest.lakehouse.quality.gate import quality_gate
+    from airflow_ingest.lakehouse.replay import replay_dlq
+    from airflow_ingest.lakehouse.silver.merge import merge_silver
+
+__all__ = [
+    "Batch",
+    "GateOutcome",
+    "Interval",
+    "Lake",
+    "LakehouseError",
+    "LoadResult",
+    "ReconciliationError",
+    "ReplayResult",
+    "RowCounts",
+    "RunInfo",
+    "SchemaMismatch",
+    "SourceNotFound",
+    "SourceUnreadable",
+    "TableOwnedByOther",
+    "hold_batch",
+    "ingest_bronze",
+    "merge_silver",
+    "quality_gate",
+    "refresh_gold",
+    "replay_dlq",
+]
+
+_HOME = {
+    **dict.fromkeys(
+        ("Batch", "GateOutcome", "Interval", "LoadResult", "ReplayResult", "RowCounts", "RunInfo"), "model"
+    ),
+    "hold_batch": "batches",
+    "ingest_bronze": "bronze",
+    "merge_silver": "silver.merge",
+    "quality_gate": "quality.gate",
+    "refresh_gold": "gold.refresh",
+    "replay_dlq": "replay",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

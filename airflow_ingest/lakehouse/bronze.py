@@ -1,0 +1,180 @@
+"""Bronze: the rows of a batch as they came, with where from, when and by which run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from airflow_ingest.config import Source, Table
+from airflow_ingest.lakehouse.batches import pending_batches
+from airflow_ingest.lakehouse.commits import Stamp, generation, history, stamped, written
+from airflow_ingest.lakehouse.errors import LakehouseError, SchemaMismatch
+from airflow_ingest.lakehouse.lake import Lake
+from airflow_ingest.lakehouse.model import Batch, LoadResult, RowCounts, RunInfo, SourceFile, short_hash
+from airflow_ingest.lakehouse.sources.files import (
+    CORRUPT_RECORD,
+    SOURCE_FILE,
+    is_read_failure,
+    read_files,
+    read_what_can_be_read,
+)
+from airflow_ingest.lakehouse.sources.listing import list_files
+from airflow_ingest.lakehouse.spark_errors import brief
+from airflow_ingest.lakehouse.sql import literal, quote
+from airflow_ingest.lakehouse.tables import check_same_columns, ensure, properties
+
+STEP = "ingest_bronze"
+BATCH_ID = "_batch_id"
+PROCESSING_DATE = "_processing_date"
+RECORD_HASH = "_record_hash"
+AUDIT_COLUMNS = (
+    BATCH_ID,
+    "_run_id",
+    PROCESSING_DATE,
+    "_bronze_ingestion_timestamp",
+    "_source_system",
+    SOURCE_FILE,
+    RECORD_HASH,
+)
+
+
+def ingest_bronze(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo, *, files: str) -> LoadResult:
+    """Loads the batch of `run` into bronze, in place of what an earlier load of the same batch left there.
+
+    `files` is the source's path, rendered for the run. Raises SourceNotFound, SourceUnreadable or SchemaMismatch
+    before anything is written.
+    """
+    started = time.monotonic()
+    if refusal := _refusal(spark, lake, name, table, run):
+        return LoadResult(step=STEP, table=name, status="skipped", reason=refusal)
+    plan = plan_batch(name, table, run, list_files(spark, files))
+    try:
+        batch, stamp = _load(spark, lake, table, plan, read_files)
+    except Exception as error:
+        if not is_read_failure(error):
+            raise
+        batch, stamp = _load(spark, lake, table, plan, read_what_can_be_read)
+    commit = written(spark, lake.bronze(name), stamp)
+    read = commit.metrics.get("numOutputRows", 0)
+    return LoadResult(
+        step=STEP,
+        table=name,
+        batch=batch,
+        version=commit.version,
+        watermark_from=batch.interval.start if batch.interval else None,
+        watermark_to=batch.interval.end if batch.interval else None,
+        rows=RowCounts(read=read, inserted=read),
+        seconds=time.monotonic() - started,
+        pending=pending_batches(spark, lake, name, run, batch) if table.silver else (),
+    )
+
+
+def plan_batch(name: str, table: Table, run: RunInfo, files: tuple[SourceFile, ...]) -> Batch:
+    """The batch that `run` loads. Its id follows from the interval, so that every re-run of it has the same."""
+    now = datetime.now(timezone.utc)
+    if run.interval is None and table.extract.mode == "interval":
+        raise LakehouseError(
+            f"tables.{name}: the run {run.run_id!r} has no data interval, and `extract: {{mode: interval}}` loads "
+            "one. Trigger the run with a logical date, or use `extract: {mode: full}`."
+        )
+    identity = (
+        run.run_id if run.interval is None else f"{run.interval.start.isoformat()}/{run.interval.end.isoformat()}"
+    )
+    return Batch(
+        table=name,
+        id=short_hash(run.pipeline, name, identity),
+        generation=generation(),
+        run_id=run.run_id,
+        interval=run.interval,
+        processing_date=(run.interval.start if run.interval else now).date(),
+        files=files,
+    )
+
+
+def read_batch(spark: SparkSession, lake: Lake, batch: Batch) -> DataFrame:
+    """The rows of `batch` as bronze holds them now."""
+    bronze = spark.read.format("delta").load(lake.bronze(batch.table))
+    return bronze.where((F.col(PROCESSING_DATE) == F.lit(batch.processing_date)) & (F.col(BATCH_ID) == F.lit(batch.id)))
+
+
+def batch_predicate(batch: Batch) -> str:
+    """What holds for the rows of `batch` and of no other, in literals that Delta can prune and tell apart."""
+    return f"{quote(PROCESSING_DATE)} = {literal(batch.processing_date)} AND {quote(BATCH_ID)} = {literal(batch.id)}"
+
+
+def _refusal(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo) -> str:
+    if table.extract.mode != "full" or not run.in_its_lane or properties(spark, lake.bronze(name)) is None:
+        return ""
+    if not any(commit.metadata.get("batch") for commit in history(spark, lake.bronze(name), 20)):
+        return ""
+    return (
+        f"{name} is loaded in full (`extract: {{mode: full}}`), whatever the interval: a {run.kind} run for one "
+        "interval leaves it as it is. Its next scheduled run loads it again."
+    )
+
+
+def _load(
+    spark: SparkSession,
+    lake: Lake,
+    table: Table,
+    plan: Batch,
+    read: Callable[[SparkSession, Source, Sequence[SourceFile]], DataFrame],
+) -> tuple[Batch, Stamp]:
+    rows = read(spark, table.source, plan.files)
+    columns = tuple(column for column in rows.columns if column not in (CORRUPT_RECORD, SOURCE_FILE))
+    batch = plan.model_copy(update={"columns": columns})
+    stamp = _stamp(lake, batch)
+    _write(spark, lake, table, batch, stamp, _with_audit_columns(rows, batch))
+    return batch, stamp
+
+
+def _write(spark: SparkSession, lake: Lake, table: Table, batch: Batch, stamp: Stamp, audited: DataFrame) -> None:
+    path = lake.bronze(batch.table)
+    created = ensure(
+        spark,
+        lake,
+        path,
+        audited,
+        partition_by=(PROCESSING_DATE,),
+        table_properties={"delta.dataSkippingStatsColumns": BATCH_ID},
+    )
+    evolve = table.bronze.schema_ == "evolve"
+    if not evolve and not created:
+        check_same_columns(path, spark.read.format("delta").load(path).schema, audited.schema)
+    writer = audited.write.format("delta").mode("overwrite").option("replaceWhere", batch_predicate(batch))
+    try:
+        stamped(writer, stamp).option("mergeSchema", evolve).save(path)
+    except Exception as error:
+        if "DELTA_FAILED_TO_MERGE_FIELDS" in str(error) or "DELTA_MERGE_INCOMPATIBLE" in str(error):
+            raise SchemaMismatch(
+                f"{path}: a column of the batch has another type than the table's. {brief(error)} Nothing was written."
+            ) from error
+        raise
+
+
+def _with_audit_columns(rows: DataFrame, batch: Batch) -> DataFrame:
+    if clash := [column for column in batch.columns if column.lower() in AUDIT_COLUMNS]:
+        raise SchemaMismatch(
+            f"tables.{batch.table}: the source has columns that bronze keeps for itself: {', '.join(clash)}. "
+            "Rename them in the source. Nothing was written."
+        )
+    hashed = [F.col(quote(column)) for column in (*sorted(batch.columns), CORRUPT_RECORD)]
+    return rows.select(
+        F.lit(batch.id).alias(BATCH_ID),
+        *(F.col(quote(column)) for column in (*batch.columns, CORRUPT_RECORD)),
+        F.lit(batch.run_id).alias("_run_id"),
+        F.lit(batch.processing_date).alias(PROCESSING_DATE),
+        F.current_timestamp().alias("_bronze_ingestion_timestamp"),
+        F.lit("files").alias("_source_system"),
+        F.col(SOURCE_FILE),
+        F.sha2(F.to_json(F.struct(*hashed)), 256).alias(RECORD_HASH),
+    )
+
+
+def _stamp(lake: Lake, batch: Batch) -> Stamp:
+    metadata = {"pipeline": lake.pipeline, "layer": "bronze", "table": batch.table, "run": batch.run_id}
+    return Stamp(f"{batch.table}/{batch.id}/bronze", batch.generation, {**metadata, "batch": batch.to_dict()})

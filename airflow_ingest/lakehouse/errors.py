@@ -1,0 +1,38 @@
+"""What can go wrong with data.
+
+IngestError
+└── LakehouseError          a load failed
+    ├── SourceNotFound      nothing is where the source should be
+    ├── SourceUnreadable    a file is there, and not one row can be made of it
+    ├── SchemaMismatch      columns are missing, unknown or of another type
+    ├── TableOwnedByOther   another pipeline writes this table
+    └── ReconciliationError rows read and rows settled differ
+"""
+
+from __future__ import annotations
+
+from airflow_ingest.config.errors import IngestError
+
+
+class LakehouseError(IngestError):
+    """A load failed; nothing of it was published."""
+
+
+class SourceNotFound(LakehouseError):
+    """No file is where the source should be."""
+
+
+class SourceUnreadable(LakehouseError):
+    """A file is there, but no row can be made of it."""
+
+
+class SchemaMismatch(LakehouseError):
+    """Columns are missing, unknown or of another type than the table's."""
+
+
+class TableOwnedByOther(LakehouseError):
+    """Another pipeline writes this table."""
+
+
+class ReconciliationError(LakehouseError):
+    """The rows read and the rows accounted for differ: a defect, never to be passed over."""

@@ -1,0 +1,1 @@
+"""Gold: queries over published tables, recomputed where their inputs changed."""

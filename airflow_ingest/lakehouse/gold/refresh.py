@@ -1,0 +1,150 @@
+"""Bringing a gold table up to date with what its inputs have published."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from airflow_ingest.config import Gold
+from airflow_ingest.lakehouse.bronze import BATCH_ID
+from airflow_ingest.lakehouse.commits import Commit, Stamp, history, stamped, written
+from airflow_ingest.lakehouse.errors import LakehouseError, SourceNotFound
+from airflow_ingest.lakehouse.gold.changes import changed_partitions, reach
+from airflow_ingest.lakehouse.gold.query import with_tables
+from airflow_ingest.lakehouse.gold.rules import broken_rules
+from airflow_ingest.lakehouse.lake import Lake
+from airflow_ingest.lakehouse.model import LoadResult, RowCounts, RunInfo, short_hash
+from airflow_ingest.lakehouse.sql import literal, quote
+from airflow_ingest.lakehouse.tables import change_feed, ensure
+
+STEP = "gold"
+
+
+def refresh_gold(spark: SparkSession, lake: Lake, name: str, gold: Gold, run: RunInfo) -> LoadResult:
+    """Recomputes what of the gold table `name` its inputs' news can have changed, in one commit.
+
+    The result is `unchanged` if there is no news. Raises SourceNotFound if an input was never published, and
+    LakehouseError if a rule of severity error fails on the result: the table then keeps its old version.
+    """
+    started = time.monotonic()
+    path = lake.gold(name)
+    paths = {source: lake.path(*source.split(".", 1)) for source in gold.inputs}
+    last, now = _state(spark, path, paths)
+    query = short_hash(gold.model_dump_json())
+    taken: dict[str, int] = last.metadata.get("inputs", {}) if last else {}
+    same_query = last is not None and last.metadata.get("query") == query
+    partitions: list[Any] | None = None
+    if same_query and taken == now:
+        partitions = []
+    elif same_query and gold.load == "replace":
+        partitions = changed_partitions(spark, gold, paths, taken, now)
+    if last and partitions == []:
+        return LoadResult(
+            step=STEP,
+            table=name,
+            status="unchanged",
+            reason=f"nothing new in {', '.join(gold.inputs)}",
+            version=last.version,
+            seconds=time.monotonic() - started,
+        )
+    rows = _result(spark, gold, paths, now, partitions, run)
+    ensure(spark, lake, path, rows, partition_by=gold.partition_by, table_properties=change_feed(rows.columns))
+    stamp = Stamp.now(
+        f"{name}/gold", pipeline=lake.pipeline, layer="gold", table=name, run=run.run_id, inputs=now, query=query
+    )
+    _publish(spark, lake, name, gold, run, rows, partitions, stamp)
+    commit = written(spark, path, stamp)
+    output = commit.metrics.get("numOutputRows", 0)
+    return LoadResult(
+        step=STEP,
+        table=name,
+        version=commit.version,
+        rows=RowCounts(read=output, inserted=output),
+        reason="recomputed whole" if partitions is None else f"recomputed {len(partitions)} partitions",
+        seconds=time.monotonic() - started,
+    )
+
+
+def _state(spark: SparkSession, path: str, paths: Mapping[str, str]) -> tuple[Commit | None, dict[str, int]]:
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        own = pool.submit(history, spark, path, 20)
+        inputs = {source: pool.submit(history, spark, where, 1) for source, where in paths.items()}
+        last = next((commit for commit in own.result() if commit.metadata.get("inputs")), None)
+        versions = {source: found.result() for source, found in inputs.items()}
+    if absent := [source for source, commits in versions.items() if not commits]:
+        raise SourceNotFound(
+            f"{', '.join(absent)} has no published version yet. Load it first, or see why its load failed."
+        )
+    return last, {source: commits[0].version for source, commits in versions.items()}
+
+
+def _result(
+    spark: SparkSession,
+    gold: Gold,
+    paths: Mapping[str, str],
+    versions: Mapping[str, int],
+    partitions: Sequence[Any] | None,
+    run: RunInfo,
+) -> DataFrame:
+    views = {source: f"ingest_{source.replace('.', '__')}" for source in paths}
+    for source, view in views.items():
+        pinned = spark.read.format("delta").option("versionAsOf", versions[source]).load(paths[source])
+        within = _within_reach(gold, partitions)
+        (pinned.where(F.expr(within)) if within else pinned).createOrReplaceTempView(view)
+    rows = spark.sql(with_tables(gold.query, views))
+    if partitions is not None:
+        rows = rows.where(F.expr(_predicate(gold, partitions)))
+    return rows.withColumns(
+        {
+            BATCH_ID: F.lit(short_hash(run.pipeline, run.run_id)),
+            "_ingested_at": F.current_timestamp(),
+            "_ingested_by": F.lit(run.run_id),
+        }
+    )
+
+
+def _within_reach(gold: Gold, partitions: Sequence[Any] | None) -> str:
+    """The input rows that a rolling window over `partitions` can see; Spark does not prune through a window."""
+    over = gold.aggregate.over if gold.aggregate else None
+    if not partitions or over is None or over.order_by != gold.partition_by[0]:
+        return ""
+    first, last = min(partitions) - reach(gold), max(partitions)
+    return f"{quote(over.order_by)} >= {literal(first)} AND {quote(over.order_by)} <= {literal(last)}"
+
+
+def _publish(
+    spark: SparkSession,
+    lake: Lake,
+    name: str,
+    gold: Gold,
+    run: RunInfo,
+    rows: DataFrame,
+    partitions: Sequence[Any] | None,
+    stamp: Stamp,
+) -> None:
+    path = lake.gold(name)
+    checked = rows.persist() if gold.quality.rules else rows
+    try:
+        if gold.quality.rules and (broken := broken_rules(spark, lake, name, gold, run, checked)):
+            raise LakehouseError(
+                f"gold.{name} keeps its old version, since the new result breaks its rules: {'; '.join(broken)}. "
+                "Correct the inputs or the rules, then clear this task."
+            )
+        writer = stamped(checked.write.format("delta").mode("overwrite"), stamp)
+        if partitions is None:
+            writer.option("overwriteSchema", True).partitionBy(*gold.partition_by).save(path)
+        else:
+            writer.option("replaceWhere", _predicate(gold, partitions)).option("mergeSchema", True).save(path)
+    finally:
+        if checked is not rows:
+            checked.unpersist()
+
+
+def _predicate(gold: Gold, partitions: Sequence[Any]) -> str:
+    values = ", ".join(literal(value) for value in partitions)
+    return f"{quote(gold.partition_by[0])} IN ({values})"

@@ -1,0 +1,180 @@
+"""The plain values that steps take and give: JSON in XCom, on asset events and in a commit's metadata."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date, datetime, timezone
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+from typing_extensions import Self
+
+RunKind = Literal["live", "backfill", "manual"]
+LoadStatus = Literal["loaded", "unchanged", "skipped"]
+Decision = Literal["pass", "warn", "block"]
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The value as JSON-safe builtins."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_dict(cls, data: Any) -> Self:
+        """The value again, from what `to_dict` gave."""
+        return cls.model_validate(data)
+
+
+class Interval(_Value):
+    """A data interval: start included, end excluded, both aware."""
+
+    start: AwareDatetime
+    end: AwareDatetime
+
+
+class RunInfo(_Value):
+    """Who asks for a load. `live` follows the schedule; `backfill` and `manual` work on their own interval alone."""
+
+    pipeline: str
+    run_id: str
+    interval: Interval | None = None
+    kind: RunKind = "live"
+
+    @property
+    def in_its_lane(self) -> bool:
+        """Whether the run must keep to its own interval and leave everything newer alone."""
+        return self.kind != "live"
+
+
+class SourceFile(_Value):
+    """One file of a listing: its path, its size in bytes and when it was modified (seconds since the epoch)."""
+
+    path: str
+    size: int
+    modified: float
+
+
+class Batch(_Value):
+    """The pinned input of one load.
+
+    `id` is the same for every attempt and every re-run over the same interval; `generation` (milliseconds since the
+    epoch at planning) grows with each deliberate plan, so that the newest plan of a batch is the one that counts.
+    """
+
+    table: str
+    id: str
+    generation: int
+    run_id: str
+    interval: Interval | None = None
+    processing_date: date
+    files: tuple[SourceFile, ...] = ()
+    columns: tuple[str, ...] = ()
+
+    @property
+    def order(self) -> datetime:
+        """Where the batch stands among the batches of its table: the end of its interval, else when it was planned."""
+        if self.interval is not None:
+            return self.interval.end
+        return datetime.fromtimestamp(self.generation / 1000, tz=timezone.utc)
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What a later layer records as taken."""
+        return self.id, self.generation
+
+
+class RowCounts(_Value):
+    """What became of the rows that were read. They reconcile: see `unaccounted`."""
+
+    read: int = 0
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+    superseded: int = 0
+    rejected: int = 0
+    filtered: int = 0
+    deduplicated: int = 0
+
+    @property
+    def written(self) -> int:
+        """Rows that changed the table."""
+        return self.inserted + self.updated + self.deleted
+
+    @property
+    def unaccounted(self) -> int:
+        """Rows read less everything that became of them: zero, or a row was lost or invented."""
+        settled = self.written + self.unchanged + self.superseded + self.rejected + self.filtered + self.deduplicated
+        return self.read - settled
+
+
+class LoadResult(_Value):
+    """What one load of one table did."""
+
+    step: str
+    table: str
+    batch: Batch | None = None
+    status: LoadStatus = "loaded"
+    reason: str = ""
+    version: int | None = None
+    watermark_from: AwareDatetime | None = None
+    watermark_to: AwareDatetime | None = None
+    rows: RowCounts = RowCounts()
+    seconds: float = 0.0
+    pending: tuple[Batch, ...] = ()
+
+
+class RuleResult(_Value):
+    """The outcome of one rule on one batch. `failing` counts rows; `value` is what a batch rule measured."""
+
+    name: str
+    kind: str
+    severity: str
+    passed: bool
+    failing: int = 0
+    value: float | None = None
+    threshold: str = ""
+    message: str = ""
+
+
+class PartitionRange(_Value):
+    """The least and the greatest value of a partition column among a batch's accepted rows, as SQL literals."""
+
+    column: str
+    low: str
+    high: str
+
+
+class GateOutcome(_Value):
+    """What the gate found in a batch, and whether the batch may be published."""
+
+    table: str
+    batch: Batch
+    decision: Decision
+    reasons: tuple[str, ...] = ()
+    rows: RowCounts = RowCounts()
+    rejections: dict[str, int] = {}
+    rules: tuple[RuleResult, ...] = ()
+    partitions: tuple[PartitionRange, ...] = ()
+    fingerprint: str = ""
+    seconds: float = 0.0
+
+
+class ReplayResult(_Value):
+    """What a replay did with the open dead letters of a table: `tried` = `replayed` + `rejected`."""
+
+    table: str
+    tried: int = 0
+    replayed: int = 0
+    rejected: int = 0
+    reasons: dict[str, int] = {}
+    dry_run: bool = False
+    version: int | None = None
+    seconds: float = 0.0
+
+
+def short_hash(*parts: object) -> str:
+    """Sixteen hex digits that stand for `parts`, the same in every process."""
+    return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:16]

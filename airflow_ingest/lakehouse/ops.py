@@ -1,0 +1,37 @@
+"""The books that the pipelines of a lake keep together, under `ops/`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from airflow_ingest.lakehouse.commits import Stamp, stamped
+
+_PARTITION = ("pipeline",)
+
+
+def append_rows(
+    spark: SparkSession,
+    path: str,
+    columns: str,
+    rows: Sequence[Mapping[str, Any]],
+    stamp: Stamp,
+) -> None:
+    """Appends `rows` to the book at `path` with the time of writing in `at`.
+
+    `columns` is the book's schema as DDL, with `pipeline` (its partition) among them.
+    """
+    if not rows:
+        return
+    written_down = F.from_json(F.lit(json.dumps(list(rows), default=str)), f"array<struct<{_as_fields(columns)}>>")
+    frame = spark.range(1).select(F.inline(written_down)).withColumn("at", F.current_timestamp())
+    writer = frame.write.format("delta").mode("append").partitionBy(*_PARTITION)
+    stamped(writer, stamp).save(path)
+
+
+def _as_fields(columns: str) -> str:
+    return ", ".join(f"{name}: {kind}" for name, kind in (field.strip().split(" ", 1) for field in columns.split(",")))

@@ -1,0 +1,180 @@
+"""The gate: every rule answered in one pass over the batch, which also carries the rejected rows to the DLQ."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from pyspark.sql import Observation, SparkSession
+from pyspark.sql import functions as F
+
+from airflow_ingest.config import Table
+from airflow_ingest.lakehouse.bronze import PROCESSING_DATE, batch_predicate
+from airflow_ingest.lakehouse.commits import Stamp, stamped
+from airflow_ingest.lakehouse.dlq import dead_letters
+from airflow_ingest.lakehouse.lake import Lake
+from airflow_ingest.lakehouse.model import (
+    Batch,
+    GateOutcome,
+    PartitionRange,
+    RowCounts,
+    RuleResult,
+    RunInfo,
+    short_hash,
+)
+from airflow_ingest.lakehouse.quality import batch_rules
+from airflow_ingest.lakehouse.quality.results import Judgement, record
+from airflow_ingest.lakehouse.quality.row_rules import failing_condition, outcome
+from airflow_ingest.lakehouse.silver.judged import (
+    ACCEPTED,
+    ERRORS,
+    FILTERED,
+    MALFORMED,
+    PUBLISHED,
+    RANK,
+    Judged,
+    judge,
+    judging,
+)
+from airflow_ingest.lakehouse.sql import literal, quote
+from airflow_ingest.lakehouse.tables import ensure
+
+_JUDGEABLE = f"(NOT {FILTERED} AND NOT exists({ERRORS}, e -> e.rule = '{MALFORMED}'))"
+
+
+def quality_gate(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo, batch: Batch) -> GateOutcome:
+    """Judges `batch`: rejected rows go to the DLQ, the outcome of every rule to `ops/quality_results`.
+
+    The decision is `block` if a batch rule of severity error failed or more than `max_reject_rate` of the rows were
+    rejected, `warn` if a warning fired, else `pass`.
+    """
+    started = time.monotonic()
+    judged = judge(spark, lake, name, table, batch)
+    fingerprint = rule_version(table)
+    with judging(spark):
+        measured = _measure_and_reject(spark, lake, table, run, judged, batch, fingerprint)
+    rows = RowCounts(
+        read=measured["read"],
+        filtered=measured["filtered"],
+        rejected=measured["rejected"],
+        deduplicated=measured["deduplicated"],
+    )
+    rules = _rule_results(table, measured)
+    reasons, decision = _decide(table, rows, rules, judged)
+    found = GateOutcome(
+        table=name,
+        batch=batch,
+        decision=decision,
+        reasons=tuple(reasons),
+        rows=rows,
+        rejections=_rejections(judged, measured),
+        rules=tuple(rules),
+        partitions=_partition_ranges(table, measured),
+        fingerprint=fingerprint,
+        seconds=time.monotonic() - started,
+    )
+    record(spark, lake, run, Judgement.of(found))
+    return found
+
+
+def rule_version(table: Table) -> str:
+    """A hash of what silver and the rules say: two gates with the same one judge alike."""
+    silver = table.silver.model_dump_json() if table.silver else ""
+    return short_hash(silver, table.quality.model_dump_json())
+
+
+def _measure_and_reject(
+    spark: SparkSession, lake: Lake, table: Table, run: RunInfo, judged: Judged, batch: Batch, fingerprint: str
+) -> Mapping[str, Any]:
+    rows, aggregates = judged.rows, _aggregates(table, judged)
+    for index, rule in _rules(table, "batch"):
+        measures = batch_rules.measures(rule, index, _base(rule))
+        for column, sql in measures.columns.items():
+            rows = rows.withColumn(column, F.expr(sql))
+        aggregates.update(measures.aggregates)
+    seen = Observation()
+    first, *others = (F.expr(sql).alias(alias) for alias, sql in aggregates.items())
+    letters = dead_letters(rows.observe(seen, first, *others), batch, run, fingerprint)
+    path = lake.dlq(batch.table)
+    ensure(spark, lake, path, letters, partition_by=(PROCESSING_DATE,))
+    stamp = Stamp.now(
+        f"{batch.table}/{batch.id}/dlq", pipeline=lake.pipeline, layer="dlq", table=batch.table, run=run.run_id
+    )
+    writer = letters.write.format("delta").mode("overwrite").option("replaceWhere", batch_predicate(batch))
+    stamped(writer, stamp).save(path)
+    return seen.get
+
+
+def _aggregates(table: Table, judged: Judged) -> dict[str, str]:
+    aggregates = {
+        "read": "count(1)",
+        "filtered": f"count_if({FILTERED})",
+        "rejected": f"count_if(size({ERRORS}) > 0)",
+        "deduplicated": f"count_if({ACCEPTED} AND {RANK} > 1)",
+    }
+    for index, check in enumerate(judged.checks):
+        same = f"e.rule = {literal(check.rule)} AND e.column <=> cast({literal(check.column)} AS STRING)"
+        aggregates[f"c{index}"] = f"count_if(exists({ERRORS}, e -> {same}))"
+    for index, rule in _rules(table, "row"):
+        aggregates[f"r{index}"] = f"count_if({_JUDGEABLE} AND {failing_condition(rule)})"
+    for index, name in enumerate(_pruning_columns(table)):
+        for side in ("min", "max"):
+            aggregates[f"p{index}_{side}"] = f"cast({side}(CASE WHEN {PUBLISHED} THEN {quote(name)} END) AS STRING)"
+    return aggregates
+
+
+def _rules(table: Table, scope: str) -> list[tuple[int, Any]]:
+    return [(index, rule) for index, rule in enumerate(table.quality.rules) if rule.scope == scope]
+
+
+def _base(rule: Any) -> str:
+    return _JUDGEABLE if rule.of == "all" else PUBLISHED
+
+
+def _rule_results(table: Table, measured: Mapping[str, Any]) -> list[RuleResult]:
+    return [
+        batch_rules.judge(rule, index, measured) if rule.scope == "batch" else outcome(rule, int(measured[f"r{index}"]))
+        for index, rule in enumerate(table.quality.rules)
+    ]
+
+
+def _decide(table: Table, rows: RowCounts, rules: list[RuleResult], judged: Judged) -> tuple[list[str], Any]:
+    scopes = {rule.name: rule.scope for rule in table.quality.rules}
+    failed = [rule for rule in rules if not rule.passed]
+    blocking = [
+        f"rule {rule.name}: {rule.message}"
+        for rule in failed
+        if rule.severity == "error" and scopes[rule.name] == "batch"
+    ]
+    limit = table.quality.max_reject_rate
+    rate = rows.rejected / rows.read if rows.read else 0.0
+    if limit is not None and rate > limit:
+        blocking.append(f"{rate:.2%} of the rows were rejected, allowed {limit:.2%}")
+    if blocking:
+        return blocking, "block"
+    warnings = [f"rule {rule.name}: {rule.message}" for rule in failed if rule.severity == "warning"]
+    warnings += [f"the source has no column {name!r}: it is NULL in this batch" for name in judged.missing]
+    return warnings, "warn" if warnings else "pass"
+
+
+def _rejections(judged: Judged, measured: Mapping[str, Any]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for index, check in enumerate(judged.checks):
+        label = f"{check.rule} {check.column}" if check.column else check.rule
+        found[label] = found.get(label, 0) + int(measured[f"c{index}"]) if label not in found else found[label]
+    return {label: count for label, count in found.items() if count}
+
+
+def _pruning_columns(table: Table) -> list[str]:
+    silver = table.silver
+    return [name for name in silver.partition_by if name in silver.keys] if silver else []
+
+
+def _partition_ranges(table: Table, measured: Mapping[str, Any]) -> tuple[PartitionRange, ...]:
+    ranges = []
+    for index, name in enumerate(_pruning_columns(table)):
+        low, high = measured[f"p{index}_min"], measured[f"p{index}_max"]
+        if low is not None and high is not None:
+            ranges.append(PartitionRange(column=name, low=low, high=high))
+    return tuple(ranges)

@@ -1,0 +1,60 @@
+"""Row rules as SQL conditions over silver's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from airflow_ingest.config import AcceptedValuesRule, ExpectRule, PatternRule, RangeRule
+from airflow_ingest.lakehouse.model import RuleResult
+from airflow_ingest.lakehouse.sql import literal, quote
+
+
+def failing_condition(rule: Any) -> str:
+    """SQL that is true for a row that breaks `rule`, and false (never NULL) for every other.
+
+    An `expect` has to be true, so NULL breaks it; the other kinds judge values, so NULL passes.
+    """
+    return _CONDITIONS[type(rule)](rule)
+
+
+def outcome(rule: Any, failing: int) -> RuleResult:
+    """The outcome of `rule` on a batch in which `failing` rows break it."""
+    return RuleResult(
+        name=rule.name,
+        kind=rule.kind,
+        severity=rule.severity,
+        passed=failing == 0,
+        failing=failing,
+        message=f"{failing} rows break it" if failing else "",
+    )
+
+
+def _expect(rule: ExpectRule) -> str:
+    return f"NOT coalesce(({rule.expect}), false)"
+
+
+def _accepted_values(rule: AcceptedValuesRule) -> str:
+    spec = rule.accepted_values
+    values = ", ".join(literal(value) for value in spec.values)
+    return f"coalesce({quote(spec.column)} NOT IN ({values}), false)"
+
+
+def _range(rule: RangeRule) -> str:
+    spec = rule.range
+    bounds = [(spec.min, "<"), (spec.max, ">")]
+    outside = [f"{quote(spec.column)} {sign} {literal(bound)}" for bound, sign in bounds if bound is not None]
+    return f"coalesce({' OR '.join(outside)}, false)"
+
+
+def _pattern(rule: PatternRule) -> str:
+    spec = rule.pattern
+    return f"coalesce(NOT {quote(spec.column)} RLIKE {literal(spec.regex)}, false)"
+
+
+_CONDITIONS: dict[type, Callable[[Any], str]] = {
+    ExpectRule: _expect,
+    AcceptedValuesRule: _accepted_values,
+    RangeRule: _range,
+    PatternRule: _pattern,
+}

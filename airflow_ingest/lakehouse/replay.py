@@ -1,0 +1,147 @@
+"""Putting dead letters through today's configuration again, optionally with a fix."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import datetime
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from airflow_ingest.config import Table
+from airflow_ingest.lakehouse.batches import held_batches
+from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, RECORD_HASH
+from airflow_ingest.lakehouse.commits import Stamp, history, stamping, written
+from airflow_ingest.lakehouse.dlq import STATUS_OPEN, STATUS_REPLAYED
+from airflow_ingest.lakehouse.errors import LakehouseError, SchemaMismatch
+from airflow_ingest.lakehouse.lake import Lake
+from airflow_ingest.lakehouse.model import ReplayResult, RunInfo
+from airflow_ingest.lakehouse.silver.judged import ERRORS, ORDER, Judged, judge_rows, judging, silver_of
+from airflow_ingest.lakehouse.silver.merge import merge_rows, published_rows
+from airflow_ingest.lakehouse.sources.files import SOURCE_FILE
+from airflow_ingest.lakehouse.sql import quote
+from airflow_ingest.lakehouse.sql import table as sql_table
+from airflow_ingest.lakehouse.tables import change_feed, ensure
+
+_LETTER = "__letter"
+_VERDICTS = "ingest_replay_verdicts"
+
+
+def replay_dlq(
+    spark: SparkSession,
+    lake: Lake,
+    name: str,
+    table: Table,
+    run: RunInfo,
+    *,
+    rule: str | None = None,
+    since: datetime | None = None,
+    limit: int | None = None,
+    dry_run: bool = False,
+    fix: Mapping[str, str] | None = None,
+) -> ReplayResult:
+    """Judges the open dead letters of a table anew and merges those that pass, as if they had come in their time.
+
+    `rule` and `since` choose letters, `limit` bounds them (oldest first), `fix` gives SQL expressions over the payload
+    by column. Silver is merged first, in its own commit, and the letters are marked after it: repeating either is
+    harmless. Letters of a held batch stay as they are. Raises SchemaMismatch for a fix of an unknown column.
+    """
+    started = time.monotonic()
+    newest = history(spark, lake.dlq(name), 1)
+    if not newest:
+        return ReplayResult(table=name, dry_run=dry_run, seconds=time.monotonic() - started)
+    letters = _open_letters(spark, lake, name, newest[0].version, rule, since, limit)
+    with judging(spark):
+        judged = judge_rows(_as_bronze(spark, lake, name, letters, fix or {}), table, carry=(_LETTER,))
+        result = ReplayResult(table=name, dry_run=dry_run, **_tally(judged))
+        if result.replayed and not dry_run:
+            version = _merge(spark, lake, name, table, run, judged)
+            result = result.model_copy(update={"version": version})
+        if result.tried and not dry_run:
+            _mark(spark, lake, name, run, judged)
+    return result.model_copy(update={"seconds": time.monotonic() - started})
+
+
+def _open_letters(
+    spark: SparkSession,
+    lake: Lake,
+    name: str,
+    version: int,
+    rule: str | None,
+    since: datetime | None,
+    limit: int | None,
+) -> DataFrame:
+    letters = spark.read.format("delta").option("versionAsOf", version).load(lake.dlq(name))
+    letters = letters.where(F.col("status") == F.lit(STATUS_OPEN))
+    if held := held_batches(spark, lake, name):
+        letters = letters.where(
+            ~F.struct("_batch_id", "generation").isin([F.struct(F.lit(b), F.lit(g)) for b, g in held])
+        )
+    if rule is not None:
+        letters = letters.where(F.exists("reasons", lambda reason: reason["rule"] == F.lit(rule)))
+    if since is not None:
+        letters = letters.where(F.col("rejected_at") >= F.lit(since))
+    return letters if limit is None else letters.orderBy("batch_order", "id").limit(limit)
+
+
+def _as_bronze(spark: SparkSession, lake: Lake, name: str, letters: DataFrame, fix: Mapping[str, str]) -> DataFrame:
+    bronze = spark.read.format("delta").load(lake.bronze(name)).schema
+    payload = [field for field in bronze.fields if field.name not in AUDIT_COLUMNS]
+    known = [field.name for field in payload]
+    if unknown := [column for column in fix if column not in known]:
+        raise SchemaMismatch(
+            f"tables.{name}: the fix names columns that its source has not: {', '.join(unknown)}. It has: "
+            f"{', '.join(known)}. Nothing was changed."
+        )
+    schema = ", ".join(f"{quote(field.name)} {field.dataType.simpleString()}" for field in payload)
+    rows = letters.select(
+        F.from_json("payload", schema).alias("p"),
+        F.col("id").alias(_LETTER),
+        "_batch_id",
+        F.col("source_file").alias(SOURCE_FILE),
+        F.col("record_hash").alias(RECORD_HASH),
+        F.col("batch_order").alias(ORDER),
+    ).select("p.*", _LETTER, "_batch_id", SOURCE_FILE, RECORD_HASH, ORDER)
+    return rows.withColumns({column: F.expr(sql) for column, sql in fix.items()}) if fix else rows
+
+
+def _tally(judged: Judged) -> dict[str, object]:
+    failed = F.size(ERRORS) > 0
+    totals = judged.rows.agg(F.count(F.lit(1)), F.count_if(failed)).collect()[0]
+    tried, rejected = int(totals[0]), int(totals[1])
+    reasons: dict[str, int] = {}
+    if rejected:
+        by_rule = judged.rows.where(failed).select(
+            F.explode(F.array_distinct(F.transform(ERRORS, lambda e: e["rule"])))
+        )
+        reasons = {row[0]: int(row[1]) for row in by_rule.groupBy("col").count().collect()}
+    return {"tried": tried, "rejected": rejected, "replayed": tried - rejected, "reasons": reasons}
+
+
+def _merge(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo, judged: Judged) -> int:
+    silver, path = silver_of(table), lake.silver(name)
+    if not silver.keys:
+        raise LakehouseError(
+            f"tables.{name} has no `keys`, so a replayed row cannot find its place. Clear the run instead."
+        )
+    rows = published_rows(judged, run)
+    ensure(spark, lake, path, rows, partition_by=silver.partition_by, table_properties=change_feed(rows.columns))
+    stamp = Stamp.now(f"{name}/replay", pipeline=lake.pipeline, layer="silver", table=name, run=run.run_id)
+    merge_rows(spark, path, rows, silver, stamp)
+    return written(spark, path, stamp).version
+
+
+def _mark(spark: SparkSession, lake: Lake, name: str, run: RunInfo, judged: Judged) -> None:
+    judged.rows.select(_LETTER, ERRORS, F.lit(run.run_id).alias("run")).createOrReplaceTempView(_VERDICTS)
+    stamp = Stamp.now(f"{name}/replay/dlq", pipeline=lake.pipeline, layer="dlq", table=name, run=run.run_id)
+    try:
+        with stamping(spark, stamp, {}):
+            spark.sql(
+                f"MERGE INTO {sql_table(lake.dlq(name))} AS t USING {_VERDICTS} AS s ON t.id = s.{_LETTER} "
+                f"WHEN MATCHED AND size(s.{ERRORS}) = 0 THEN UPDATE SET status = '{STATUS_REPLAYED}', "
+                "attempts = t.attempts + 1, replayed_by = s.run, replayed_at = current_timestamp() "
+                f"WHEN MATCHED THEN UPDATE SET attempts = t.attempts + 1, reasons = s.{ERRORS}"
+            ).collect()
+    finally:
+        spark.catalog.dropTempView(_VERDICTS)

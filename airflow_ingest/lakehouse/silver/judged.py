@@ -1,0 +1,175 @@
+"""A batch on its way to silver: every row with the reasons against it, if any, and its place among its key's rows.
+
+    bronze rows → malformed? filtered? → silver's columns → checks (casts, keys, row rules) → the latest row per key
+
+The gate and the merge both start from here, so what one counts is what the other writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from airflow_ingest.config import Silver, Table
+from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ID, RECORD_HASH, read_batch
+from airflow_ingest.lakehouse.lake import Lake
+from airflow_ingest.lakehouse.model import Batch
+from airflow_ingest.lakehouse.quality.row_rules import failing_condition
+from airflow_ingest.lakehouse.silver.projection import Check, Projected, missing_columns, needed_columns, project
+from airflow_ingest.lakehouse.sources.files import CORRUPT_RECORD, REPLACEMENT_CHARACTER, SOURCE_FILE, UNREADABLE
+from airflow_ingest.lakehouse.sql import literal, quote
+
+SEQUENCE = "_sequence"
+ERRORS = "__errors"
+FILTERED = "__filtered"
+RANK = "__rank"
+ORDER = "__order"
+MALFORMED = "malformed"
+_EARLY = "__early_errors"
+SOURCE = "__source"
+ACCEPTED = f"(NOT {FILTERED} AND size({ERRORS}) = 0)"
+PUBLISHED = f"({ACCEPTED} AND {RANK} = 1)"
+
+_ANSI = "spark.sql.ansi.enabled"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """`rows`: one row of the batch each, with silver's `columns` and the helper columns named above.
+
+    `checks` are all reasons that a row can be rejected for; `missing` are columns that silver reads and the batch
+    has not, which are NULL in `rows`.
+    """
+
+    rows: DataFrame
+    columns: tuple[str, ...]
+    checks: tuple[Check, ...]
+    missing: tuple[str, ...]
+
+
+@contextmanager
+def judging(spark: SparkSession) -> Iterator[None]:
+    """Turns ANSI mode off inside the block: a value that does not cast is a reason against its row, not an error."""
+    before = spark.conf.get(_ANSI)
+    spark.conf.set(_ANSI, "false")
+    try:
+        yield
+    finally:
+        spark.conf.set(_ANSI, str(before))
+
+
+def judge(spark: SparkSession, lake: Lake, name: str, table: Table, batch: Batch) -> Judged:
+    """The rows of `batch`, judged. Use what it gives inside `judging`.
+
+    Raises SchemaMismatch if the batch lacks a column that silver cannot do without.
+    """
+    bronze = read_batch(spark, lake, batch).withColumn(ORDER, F.lit(batch.order))
+    missing: list[str] = []
+    if batch.columns:
+        where = f"tables.{name}: {', '.join(file.path for file in batch.files[:3])}"
+        lenient = table.bronze.schema_ == "evolve"
+        missing = missing_columns(where, silver_of(table), batch.columns, lenient=lenient)
+    return judge_rows(bronze, table, missing=missing)
+
+
+def judge_rows(rows: DataFrame, table: Table, *, carry: Sequence[str] = (), missing: Sequence[str] = ()) -> Judged:
+    """`rows`, which look as bronze's and have the order of their batch in `ORDER`, judged by today's configuration.
+
+    The columns `carry` are passed on as they are.
+    """
+    silver = silver_of(table)
+    source = [column for column in rows.columns if column not in {*AUDIT_COLUMNS, CORRUPT_RECORD, ORDER, *carry}]
+    known = {name.lower() for name in source}
+    for absent in (name for name in needed_columns(silver) if name.lower() not in known):
+        rows = rows.withColumn(absent, F.lit(None).cast("string"))
+    columns = project(silver, source)
+    before = (_malformed(), *(check for column in columns for check in column.checks))
+    after = (*_null_keys(silver.keys), *_row_rules(table))
+    unprojected = _source_sequence(silver.sequence_by, columns)
+    typed = rows.select(
+        *(F.expr(column.sql).alias(column.name) for column in columns),
+        F.struct(*(quote(column) for column in (*source, CORRUPT_RECORD))).alias(SOURCE),
+        F.expr(_filtered(silver.where)).alias(FILTERED),
+        F.expr(_errors(before)).alias(_EARLY),
+        *(F.col(quote(name)).alias(alias) for name, alias in unprojected.items()),
+        *(F.col(quote(name)) for name in (BATCH_ID, SOURCE_FILE, RECORD_HASH, ORDER, *carry)),
+    )
+    malformed = f"exists({_EARLY}, e -> e.rule = '{MALFORMED}')"
+    reasons = (
+        f"CASE WHEN {FILTERED} THEN slice({_EARLY}, 1, 0) WHEN {malformed} THEN slice({_EARLY}, 1, 1) "
+        f"ELSE concat({_EARLY}, {_errors(after)}) END"
+    )
+    sequence = [unprojected.get(name, name) for name in silver.sequence_by]
+    judged = typed.withColumn(ERRORS, F.expr(reasons)).withColumn(SEQUENCE, _sequence(sequence))
+    return Judged(
+        rows=judged.withColumn(RANK, F.expr(_rank(silver.keys))),
+        columns=tuple(column.name for column in columns),
+        checks=(*before, *after),
+        missing=tuple(missing),
+    )
+
+
+def silver_of(table: Table) -> Silver:
+    """The table's `silver`; a ValueError if it has none."""
+    if table.silver is None:
+        raise ValueError("this table has no `silver`: there is nothing to judge its rows by")
+    return table.silver
+
+
+def _malformed() -> Check:
+    corrupt = quote(CORRUPT_RECORD)
+    message = (
+        f"CASE WHEN startswith({corrupt}, {literal(UNREADABLE)}) THEN {corrupt} "
+        f"WHEN contains({corrupt}, {literal(REPLACEMENT_CHARACTER)}) "
+        "THEN 'bytes that are not in the encoding of the file (set options.encoding)' "
+        "ELSE concat('malformed line: ', left(" + corrupt + ", 200)) END"
+    )
+    return Check(MALFORMED, None, f"{corrupt} IS NOT NULL", message)
+
+
+def _null_keys(keys: Sequence[str]) -> list[Check]:
+    return [Check("key", key, f"{quote(key)} IS NULL", literal(f"the key column {key} is NULL")) for key in keys]
+
+
+def _filtered(where: str | None) -> str:
+    return f"({quote(CORRUPT_RECORD)} IS NULL AND NOT coalesce(({where}), false))" if where else "false"
+
+
+def _errors(checks: Sequence[Check]) -> str:
+    if not checks:
+        return "cast(array() AS array<struct<rule: string, column: string, message: string>>)"
+    reasons = ", ".join(
+        f"CASE WHEN {check.condition} THEN named_struct('rule', {literal(check.rule)}, "
+        f"'column', cast({literal(check.column)} AS STRING), 'message', {check.message}) END"
+        for check in checks
+    )
+    return f"array_compact(array({reasons}))"
+
+
+def _row_rules(table: Table) -> list[Check]:
+    return [
+        Check(rule.name, None, failing_condition(rule), literal(f"breaks {rule.title}"))
+        for rule in table.quality.rules
+        if rule.scope == "row" and rule.severity == "error"
+    ]
+
+
+def _source_sequence(sequence_by: Sequence[str], columns: Sequence[Projected]) -> dict[str, str]:
+    projected = {column.name for column in columns}
+    return {name: f"__sequence_{i}" for i, name in enumerate(sequence_by) if name not in projected}
+
+
+def _sequence(columns: Sequence[str]) -> Column:
+    by = (F.col(quote(name)).alias(f"by_{i + 1}") for i, name in enumerate(columns))
+    return F.struct(*by, F.col(ORDER).alias("batch"), F.col(RECORD_HASH).alias("row"))
+
+
+def _rank(keys: Sequence[str]) -> str:
+    if not keys:
+        return "1"
+    partition = ", ".join([ACCEPTED, *(quote(key) for key in keys)])
+    return f"row_number() OVER (PARTITION BY {partition} ORDER BY {SEQUENCE} DESC)"

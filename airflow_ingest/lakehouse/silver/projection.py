@@ -1,0 +1,106 @@
+"""From the source's columns to silver's: expressions, types, and a reason for every value that gets lost."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from airflow_ingest.config import Column, Silver
+from airflow_ingest.lakehouse.errors import SchemaMismatch
+from airflow_ingest.lakehouse.expressions import losses, source_columns
+from airflow_ingest.lakehouse.sql import literal, quote
+
+
+@dataclass(frozen=True)
+class Check:
+    """A reason to reject a row: the rule that it breaks, the column concerned, when, and what to say (both SQL)."""
+
+    rule: str
+    column: str | None
+    condition: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Projected:
+    """One column of silver: its name, its SQL over the source's columns, the checks on its value."""
+
+    name: str
+    sql: str
+    checks: tuple[Check, ...] = ()
+
+
+def project(silver: Silver, available: Sequence[str]) -> list[Projected]:
+    """Silver's columns in their order, from a source that has the columns `available`."""
+    if silver.columns is None:
+        return [Projected(name, quote(name)) for name in available]
+    named = [_column(name, column) for name, column in silver.columns.items()]
+    if not silver.keep_others:
+        return named
+    used = {column.name for column in named} | set(needed_columns(silver))
+    return named + [Projected(name, quote(name)) for name in available if name not in used]
+
+
+def needed_columns(silver: Silver) -> dict[str, str]:
+    """The source's columns that silver reads, each with the key of the configuration that reads it."""
+    needed: dict[str, str] = {}
+    for name, column in (silver.columns or {}).items():
+        if column.expr is not None:
+            for source in sorted(source_columns(column.expr)):
+                needed.setdefault(source, f"silver.columns.{name}")
+        else:
+            needed.setdefault(column.from_ or name, f"silver.columns.{name}")
+    for source in sorted(source_columns(silver.where)) if silver.where else ():
+        needed.setdefault(source, "silver.where")
+    for name in (*silver.keys, *silver.sequence_by) if silver.columns is None else silver.sequence_by:
+        if silver.columns is None or name not in silver.columns:
+            needed.setdefault(name, "silver.keys" if name in silver.keys else "silver.sequence_by")
+    return needed
+
+
+def key_sources(silver: Silver) -> set[str]:
+    """The source's columns without which no row could have a key."""
+    sources: set[str] = set()
+    for key in silver.keys:
+        column = (silver.columns or {}).get(key)
+        if column is not None and column.expr is not None:
+            sources |= source_columns(column.expr)
+        else:
+            sources.add((column.from_ if column else None) or key)
+    return sources
+
+
+def missing_columns(where: str, silver: Silver, available: Sequence[str], *, lenient: bool) -> list[str]:
+    """The columns that silver reads and the batch has not. Raises SchemaMismatch if it cannot do without."""
+    known = {name.lower() for name in available}
+    needed = needed_columns(silver)
+    missing = [name for name in needed if name.lower() not in known]
+    fatal = missing if not lenient else [name for name in missing if name in key_sources(silver)]
+    if fatal:
+        lines = [f"  {name!r}, which {needed[name]} reads{_nearest(name, available)}" for name in fatal]
+        raise SchemaMismatch(
+            f"{where}: the batch has no column\n" + "\n".join(lines) + f"\nIt has: {', '.join(available)}. "
+            "Its rows stay in bronze; silver is unchanged. Correct the source's header or the configuration, "
+            "then clear the run."
+        )
+    return missing
+
+
+def _column(name: str, column: Column) -> Projected:
+    source = column.expr if column.expr is not None else quote(column.from_ or name)
+    checks = [
+        Check("cast", name, loss.condition, f"concat('no value for ', {literal(loss.sql)})")
+        for loss in (losses(column.expr) if column.expr is not None else ())
+    ]
+    if column.type is None:
+        return Projected(name, source, tuple(checks))
+    value = f"try_cast({source} AS {column.type})"
+    message = f"concat('not a value of type ', {literal(column.type)}, ': ', left(cast({source} AS STRING), 100))"
+    checks.append(Check("cast", name, f"(({source}) IS NOT NULL AND {value} IS NULL)", message))
+    return Projected(name, value, tuple(checks))
+
+
+def _nearest(name: str, available: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, available, n=1)
+    return f" (did the source mean {near[0]!r}?)" if near else ""

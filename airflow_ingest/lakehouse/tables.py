@@ -1,0 +1,110 @@
+"""Opening and creating Delta tables by path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from airflow_ingest.lakehouse.commits import is_missing_table
+from airflow_ingest.lakehouse.errors import SchemaMismatch, TableOwnedByOther
+from airflow_ingest.lakehouse.lake import Lake
+from airflow_ingest.lakehouse.sql import literal, quote
+from airflow_ingest.lakehouse.sql import table as sql_table
+
+OWNER = "ingest.pipeline"
+_COLUMN_MAPPING = "delta.columnMapping.mode"
+_NOT_IN_PARQUET_NAMES = frozenset(" ,;{}()\n\t=")
+
+
+def properties(spark: SparkSession, path: str) -> Mapping[str, str] | None:
+    """The properties of the table at `path`, or None if there is no table."""
+    try:
+        return {row[0]: row[1] for row in spark.sql(f"SHOW TBLPROPERTIES {sql_table(path)}").collect()}
+    except Exception as error:
+        if is_missing_table(error):
+            return None
+        raise
+
+
+def change_feed(columns: Sequence[str]) -> Mapping[str, str]:
+    """The property that lets later loads see what changed in a table.
+
+    Delta's change feed cannot write a column with a backtick in its name; such a table goes without.
+    """
+    return {} if any("`" in name for name in columns) else {"delta.enableChangeDataFeed": "true"}
+
+
+def ensure(
+    spark: SparkSession,
+    lake: Lake,
+    path: str,
+    rows: DataFrame,
+    *,
+    partition_by: Sequence[str] = (),
+    table_properties: Mapping[str, str] | None = None,
+) -> bool:
+    """Makes sure that a table of this pipeline stands at `path` and can take the columns of `rows`.
+
+    Returns whether it had to be created. Raises TableOwnedByOther if another pipeline writes it.
+    """
+    found = properties(spark, path)
+    if found is None:
+        return _create(spark, lake, path, rows, partition_by, table_properties or {})
+    owner = found.get(OWNER, lake.pipeline)
+    if owner != lake.pipeline:
+        raise TableOwnedByOther(
+            f"{path}: the pipeline {owner!r} writes this table, so {lake.pipeline!r} must not. "
+            "Give one of them another `lake` or another table name."
+        )
+    if _needs_column_mapping(rows.columns) and found.get(_COLUMN_MAPPING, "none") == "none":
+        spark.sql(f"ALTER TABLE {sql_table(path)} SET TBLPROPERTIES ({literal(_COLUMN_MAPPING)} = 'name')")
+    return False
+
+
+def _create(
+    spark: SparkSession,
+    lake: Lake,
+    path: str,
+    rows: DataFrame,
+    partition_by: Sequence[str],
+    table_properties: Mapping[str, str],
+) -> bool:
+    wanted = {OWNER: lake.pipeline, **table_properties}
+    if _needs_column_mapping(rows.columns):
+        wanted[_COLUMN_MAPPING] = "name"
+    writer = rows.limit(0).writeTo(sql_table(path)).using("delta")
+    for key, value in wanted.items():
+        writer = writer.tableProperty(key, value)
+    if partition_by:
+        first, *others = (F.col(quote(name)) for name in partition_by)
+        writer = writer.partitionedBy(first, *others)
+    try:
+        writer.create()
+    except Exception:
+        if properties(spark, path) is None:
+            raise
+        return False  # a twin was quicker
+    return True
+
+
+def check_same_columns(where: str, table: StructType, rows: StructType) -> None:
+    """Raises SchemaMismatch with every added, missing and changed column if `rows` differs from `table`."""
+    old = {field.name: field.dataType.simpleString() for field in table.fields}
+    new = {field.name: field.dataType.simpleString() for field in rows.fields}
+    added = [f"{name} ({new[name]})" for name in new if name not in old]
+    missing = [f"{name} ({old[name]})" for name in old if name not in new]
+    changed = [f"{name} ({old[name]} → {new[name]})" for name in new if name in old and old[name] != new[name]]
+    if added or missing or changed:
+        kinds = (("added", added), ("missing", missing), ("changed", changed))
+        found = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in kinds if names)
+        raise SchemaMismatch(
+            f"{where}: `schema: enforce`, and the batch has other columns than the table ({found}). "
+            "Nothing was written. Correct the source, or say `schema: evolve`."
+        )
+
+
+def _needs_column_mapping(names: Sequence[str]) -> bool:
+    return any(not _NOT_IN_PARQUET_NAMES.isdisjoint(name) for name in names)

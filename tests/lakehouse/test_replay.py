@@ -1,0 +1,66 @@
+"""Dead letters that come back."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_ingest.lakehouse import SchemaMismatch, hold_batch, replay_dlq
+from tests.lakehouse.conftest import Workbench, csv_table, run
+
+pytestmark = pytest.mark.spark
+
+BAD_DAY = "id,amount,note\n1,ten,a\n2,20,b\n3,x,c\nmalformed\n"
+
+
+def test_a_fix_brings_rows_back_and_marks_their_letters(bench: Workbench) -> None:
+    table = csv_table({"sequence_by": []})
+    bench.load(table, bench.write("x.csv", BAD_DAY))
+    fix = {"amount": "if(amount = 'ten', '10', amount)"}
+    result = replay_dlq(bench.spark, bench.lake, "orders", table, run(9), fix=fix)
+    assert (result.tried, result.replayed, result.rejected) == (3, 1, 2)
+    assert result.reasons == {"cast": 1, "malformed": 1}
+    assert bench.rows(bench.lake.silver("orders")) == [(1, 10, "a"), (2, 20, "b")]
+    letters = bench.rows(bench.lake.dlq("orders"), "status", "attempts", "replayed_by")
+    assert letters == [("open", 1, None), ("open", 1, None), ("replayed", 1, "run_9")]
+    again = replay_dlq(bench.spark, bench.lake, "orders", table, run(10), fix=fix)
+    assert (again.tried, again.replayed) == (2, 0)
+    assert bench.rows(bench.lake.silver("orders")) == [(1, 10, "a"), (2, 20, "b")]
+
+
+def test_a_replayed_row_keeps_its_place_and_does_not_overwrite_a_newer_one(bench: Workbench) -> None:
+    table = csv_table({"sequence_by": []})
+    bench.load(table, bench.write("a.csv", "id,amount,note\n1,ten,day one\n"), day=1)
+    bench.load(table, bench.write("b.csv", "id,amount,note\n1,2,day two\n"), day=2)
+    replay_dlq(bench.spark, bench.lake, "orders", table, run(9), fix={"amount": "'10'"})
+    assert bench.rows(bench.lake.silver("orders")) == [(1, 2, "day two")]
+
+
+def test_a_dry_run_counts_and_changes_nothing(bench: Workbench) -> None:
+    bench.load(csv_table(), bench.write("x.csv", BAD_DAY))
+    result = replay_dlq(bench.spark, bench.lake, "orders", csv_table(), run(9), fix={"amount": "'1'"}, dry_run=True)
+    assert (result.tried, result.replayed) == (3, 2)
+    assert bench.rows(bench.lake.silver("orders"), "id") == [(2,)]
+    assert {row[0] for row in bench.rows(bench.lake.dlq("orders"), "status")} == {"open"}
+
+
+def test_letters_are_chosen_by_rule_and_limit(bench: Workbench) -> None:
+    bench.load(csv_table(), bench.write("x.csv", BAD_DAY))
+    chosen = replay_dlq(bench.spark, bench.lake, "orders", csv_table(), run(9), rule="cast", limit=1, dry_run=True)
+    assert chosen.tried == 1
+
+
+def test_a_held_batch_is_not_replayed(bench: Workbench) -> None:
+    table = csv_table(quality={"max_reject_rate": "5%"})
+    gate = bench.gate(table, bench.ingest(table, bench.write("x.csv", BAD_DAY)))
+    hold_batch(bench.spark, bench.lake, "orders", run(1), gate)
+    assert replay_dlq(bench.spark, bench.lake, "orders", table, run(9)).tried == 0
+
+
+def test_a_fix_of_an_unknown_column_is_refused(bench: Workbench) -> None:
+    bench.load(csv_table(), bench.write("x.csv", BAD_DAY))
+    with pytest.raises(SchemaMismatch, match="amuont"):
+        replay_dlq(bench.spark, bench.lake, "orders", csv_table(), run(9), fix={"amuont": "1"})
+
+
+def test_a_table_without_letters_has_nothing_to_replay(bench: Workbench) -> None:
+    assert replay_dlq(bench.spark, bench.lake, "orders", csv_table(), run(9)).tried == 0
