@@ -30,7 +30,7 @@ def append_rows(
     written_down = F.from_json(F.lit(json.dumps(list(rows), default=str)), f"array<struct<{_as_fields(columns)}>>")
     frame = spark.range(1).select(F.inline(written_down)).withColumn("at", F.current_timestamp())
     writer = frame.write.format("delta").mode("append").partitionBy(*_PARTITION)
-    stamped(writer, stamp).save(path)
+    stamped(writer, stamp).option("mergeSchema", True).save(path)
 
 
 def _as_fields(columns: str) -> str:

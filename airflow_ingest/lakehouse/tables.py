@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
+from pyspark.sql.types import ArrayType, DataType, MapType, StructType
 
 from airflow_ingest.lakehouse.commits import is_missing_table
 from airflow_ingest.lakehouse.errors import SchemaMismatch, TableOwnedByOther
@@ -75,19 +74,32 @@ def _create(
     wanted = {OWNER: lake.pipeline, **table_properties}
     if _needs_column_mapping(rows.columns):
         wanted[_COLUMN_MAPPING] = "name"
-    writer = rows.limit(0).writeTo(sql_table(path)).using("delta")
-    for key, value in wanted.items():
-        writer = writer.tableProperty(key, value)
-    if partition_by:
-        first, *others = (F.col(quote(name)) for name in partition_by)
-        writer = writer.partitionedBy(first, *others)
+    partitions = f"PARTITIONED BY ({', '.join(map(quote, partition_by))}) " if partition_by else ""
+    pairs = ", ".join(f"{literal(key)} = {literal(value)}" for key, value in wanted.items())
     try:
-        writer.create()
+        spark.sql(
+            f"CREATE TABLE {sql_table(path)} ({_columns(rows.schema)}) USING delta {partitions}TBLPROPERTIES ({pairs})"
+        )
     except Exception:
         if properties(spark, path) is None:
             raise
         return False  # a twin was quicker
     return True
+
+
+def _columns(schema: StructType) -> str:
+    """`schema` as DDL in which everything may be NULL: what a batch happens not to hold is no promise of the table."""
+    return ", ".join(f"{quote(field.name)} {_type(field.dataType)}" for field in schema.fields)
+
+
+def _type(kind: DataType) -> str:
+    if isinstance(kind, StructType):
+        return f"STRUCT<{', '.join(f'{quote(field.name)}: {_type(field.dataType)}' for field in kind.fields)}>"
+    if isinstance(kind, ArrayType):
+        return f"ARRAY<{_type(kind.elementType)}>"
+    if isinstance(kind, MapType):
+        return f"MAP<{_type(kind.keyType)}, {_type(kind.valueType)}>"
+    return kind.simpleString()
 
 
 def check_same_columns(where: str, table: StructType, rows: StructType) -> None:

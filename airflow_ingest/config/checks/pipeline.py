@@ -133,7 +133,7 @@ def _schedule_problem(schedule: str) -> tuple[str, str] | None:
     if len(schedule.split()) != 5:
         hint = nearest(f"@{schedule}", PRESETS) or 'A cron expression has five parts: "30 6 * * 1" is Mondays at 6:30.'
         return f"{quote(schedule)} is not a cron expression", hint
-    from croniter import CroniterBadCronError, croniter  # type: ignore[import-untyped]
+    from croniter import CroniterBadCronError, croniter
 
     try:
         croniter(schedule)

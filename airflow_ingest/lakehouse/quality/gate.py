@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from pyspark.sql import Observation, SparkSession
@@ -40,6 +41,8 @@ from airflow_ingest.lakehouse.silver.judged import (
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.tables import ensure
 
+_ADAPTIVE_EXCLUDED = "spark.sql.adaptive.optimizer.excludedRules"
+_PROPAGATE_EMPTY = "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelation"
 _JUDGEABLE = f"(NOT {FILTERED} AND NOT exists({ERRORS}, e -> e.rule = '{MALFORMED}'))"
 
 
@@ -102,8 +105,23 @@ def _measure_and_reject(
         f"{batch.table}/{batch.id}/dlq", pipeline=lake.pipeline, layer="dlq", table=batch.table, run=run.run_id
     )
     writer = letters.write.format("delta").mode("overwrite").option("replaceWhere", batch_predicate(batch))
-    stamped(writer, stamp).save(path)
+    with _observing(spark):
+        stamped(writer, stamp).option("mergeSchema", True).save(path)
     return seen.get
+
+
+@contextmanager
+def _observing(spark: SparkSession) -> Iterator[None]:
+    """Keeps Spark's adaptive execution from cutting a plan that turned out empty: it would cut the measures with it."""
+    before = spark.conf.get(_ADAPTIVE_EXCLUDED, "")
+    spark.conf.set(_ADAPTIVE_EXCLUDED, ",".join(filter(None, (before, _PROPAGATE_EMPTY))))
+    try:
+        yield
+    finally:
+        if before:
+            spark.conf.set(_ADAPTIVE_EXCLUDED, before)
+        else:
+            spark.conf.unset(_ADAPTIVE_EXCLUDED)
 
 
 def _aggregates(table: Table, judged: Judged) -> dict[str, str]:

@@ -1,0 +1,105 @@
+"""Spark's own jars, from pyspark, and Delta's, from Maven Central by way of Ivy (which pyspark carries)."""
+
+import os
+import subprocess
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+from airflow_ingest.runtime.errors import RuntimeProblem
+from airflow_ingest.runtime.java import Java, find_java
+
+DELTA_VERSION = "4.4.0"
+DELTA_MODULES = ("delta-spark_4.2_2.13", "delta-storage", "delta-kernel-api", "delta-kernel-defaults")
+REPOSITORY = "AIRFLOW_INGEST_MAVEN_REPOSITORY"
+
+_CENTRAL = "https://repo1.maven.org/maven2/"
+_TELLING = ("Exception", "failed", "no answer", "unknown host", "UnknownHost", "HttpClientHandler")
+_TIMEOUT = 600
+
+
+def spark_home() -> Path:
+    """The folder of a pyspark that carries Spark's jars. Raises `RuntimeProblem` if only the client is installed."""
+    spec = find_spec("pyspark")
+    home = Path(spec.origin).parent if spec and spec.origin else None
+    if home is None or not any(home.glob("jars/spark-connect_*.jar")):
+        raise RuntimeProblem(
+            "Spark's jars are not installed: this pyspark is only a client." if home else "pyspark is not installed.",
+            "Run pip install 'airflow-ingest[embedded]', or make an Airflow connection of type spark_connect to a "
+            "Spark that runs elsewhere.",
+        )
+    return home
+
+
+def cached_delta_jars() -> tuple[Path, ...]:
+    """Delta's jars in Ivy's cache; empty unless every one is there."""
+    jars = tuple(_cache() / "io.delta" / name / "jars" / f"{name}-{DELTA_VERSION}.jar" for name in DELTA_MODULES)
+    return jars if all(jar.is_file() for jar in jars) else ()
+
+
+def delta_jars() -> tuple[Path, ...]:
+    """Delta's jars, downloaded once into Ivy's cache (`~/.ivy2.5.2/cache`, which Spark itself uses).
+
+    Takes `AIRFLOW_INGEST_MAVEN_REPOSITORY` instead of Maven Central where it is set. Raises `RuntimeProblem`.
+    """
+    if jars := cached_delta_jars():
+        return jars
+    said = _download(find_java(), spark_home())
+    if jars := cached_delta_jars():
+        return jars
+    raise RuntimeProblem(
+        f"Delta's jars (io.delta:{DELTA_MODULES[0]}:{DELTA_VERSION}) are not here and cannot be had from "
+        f"{_repository()}:\n{_reason(said)}",
+        "The first start needs Maven Central. Give this machine access to it (through a proxy: "
+        f"JAVA_TOOL_OPTIONS=-Dhttps.proxyHost=…), name a mirror in {REPOSITORY}, or copy {_cache()} from a machine "
+        "that has it.",
+    )
+
+
+def _download(java: Java, spark: Path) -> str:
+    """Let Ivy fill its cache; returns what it said."""
+    with tempfile.TemporaryDirectory(prefix="airflow-ingest-ivy-") as name:
+        folder = Path(name)
+        (folder / "settings.xml").write_text(_settings())
+        (folder / "ivy.xml").write_text(_module())
+        command = [str(java.path), "-cp", f"{spark}/jars/*", "org.apache.ivy.Main", "-warn"]
+        command += ["-settings", str(folder / "settings.xml"), "-ivy", str(folder / "ivy.xml")]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)  # noqa: S603
+        except subprocess.TimeoutExpired:
+            return f"no answer within {_TIMEOUT} s"
+        return done.stdout + done.stderr
+
+
+def _cache() -> Path:
+    return Path.home() / ".ivy2.5.2" / "cache"
+
+
+def _repository() -> str:
+    return os.environ.get(REPOSITORY, _CENTRAL).rstrip("/") + "/"
+
+
+def _settings() -> str:
+    return f"""<ivysettings>
+  <settings defaultResolver="central"/>
+  <caches defaultCacheDir={quoteattr(str(_cache()))}/>
+  <resolvers><ibiblio name="central" m2compatible="true" root={quoteattr(_repository())}/></resolvers>
+</ivysettings>"""
+
+
+def _module() -> str:
+    wanted = "\n".join(
+        f'<dependency org="io.delta" name="{name}" rev="{DELTA_VERSION}" conf="default->master" transitive="false"/>'
+        for name in DELTA_MODULES
+    )
+    return f"""<ivy-module version="2.0">
+  <info organisation="airflow-ingest" module="embedded" revision="1"/>
+  <dependencies>{wanted}</dependencies>
+</ivy-module>"""
+
+
+def _reason(said: str) -> str:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    telling = [line for line in lines if any(word in line for word in _TELLING)]
+    return "\n".join(f"  {line[:300]}" for line in dict.fromkeys(telling[:2] or lines[-6:]))
