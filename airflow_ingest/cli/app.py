@@ -1,0 +1,169 @@
+"""The commands and their options. Each imports what it needs when it runs, so that the others start at once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from airflow_ingest.cli.group import IngestGroup
+from airflow_ingest.cli.starter import Format
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    cls=IngestGroup,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="One YAML file runs as a medallion pipeline on Spark and Delta Lake.",
+)
+spark_app = typer.Typer(no_args_is_help=True, help="The Spark server on this machine that all tasks share.")
+app.add_typer(spark_app, name="spark")
+
+PipelineFile = Annotated[
+    Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True, help="A pipeline's YAML file.")
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from airflow_ingest import __version__
+
+        typer.echo(f"airflow-ingest {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Take the options that stand before the command."""
+
+
+@app.command()
+def validate(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", exists=True, help="Pipeline files, or folders that hold them.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the mistakes as JSON.")] = False,
+) -> None:
+    """Check pipeline files and show every mistake with its place. Exits with 1 if there is one."""
+    from airflow_ingest.cli.validate import validate_paths
+
+    raise typer.Exit(validate_paths(paths, as_json=as_json))
+
+
+@app.command()
+def schema(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", dir_okay=False, help="Write to this file instead of stdout.")
+    ] = None,
+) -> None:
+    """Print the JSON Schema of pipeline files, for editors that complete and check YAML."""
+    import json
+
+    from airflow_ingest.config import json_schema
+
+    text = json.dumps(json_schema(), indent=2) + "\n"
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
+
+
+@app.command()
+def graph(
+    file: PipelineFile,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the compiled graph as JSON.")] = False,
+) -> None:
+    """Draw the steps that a pipeline compiles to."""
+    from airflow_ingest.cli.drawing import draw
+
+    draw(file, as_json=as_json)
+
+
+@app.command()
+def run(
+    file: PipelineFile,
+    interval: Annotated[
+        str,
+        typer.Option(
+            "--interval",
+            "-i",
+            metavar="WHEN",
+            help="The data intervals to load: a day (2013-01-05), days (2013-01-01..2013-01-07) or the start of one "
+            "interval (2013-01-05T06:00), in the pipeline's timezone and on its schedule.",
+        ),
+    ],
+    tables: Annotated[
+        list[str] | None,
+        typer.Option("--table", "-t", metavar="NAME", help="Run this table or gold table alone. Can be repeated."),
+    ] = None,
+    remote: Annotated[
+        str | None,
+        typer.Option(metavar="URL", envvar="SPARK_REMOTE", help="Run on this Spark Connect server: sc://host:port."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a step that fails.")] = False,
+) -> None:
+    """Run a pipeline's steps here, without a scheduler, for one or several data intervals.
+
+    It loads what a backfill of the same days would load, and does not wait for files that are missing. Exits with 1 if
+    a step failed or a batch is held; tables that do not depend on it are loaded all the same.
+    """
+    from airflow_ingest.cli.warm_up import import_spark_meanwhile
+
+    import_spark_meanwhile()
+    from airflow_ingest.cli.run import run_pipeline
+
+    raise typer.Exit(run_pipeline(file, interval, tables or [], remote=remote, as_json=as_json, debug=debug))
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="The pipeline's name, which becomes the file's name and the DAG's id.")],
+    file_format: Annotated[Format, typer.Option("--format", help="What the source files are.")] = Format.CSV,
+    directory: Annotated[
+        Path, typer.Option("--directory", "-d", file_okay=False, help="Where to write it: your dags folder, say.")
+    ] = Path(),
+) -> None:
+    """Write a commented starter pipeline. Never overwrites a file."""
+    from airflow_ingest.cli.new import write_starter
+
+    write_starter(name, file_format, directory)
+
+
+@app.command()
+def doctor() -> None:
+    """Check that this machine has what a run needs, and say how to get what is missing."""
+    from airflow_ingest.cli.doctor import examine
+
+    raise typer.Exit(examine())
+
+
+@spark_app.command("status")
+def spark_status() -> None:
+    """Show the server's address, age and memory. Exits with 1 if none runs."""
+    from airflow_ingest.cli.spark import status
+
+    raise typer.Exit(status())
+
+
+@spark_app.command("start")
+def spark_start() -> None:
+    """Start the server, or find the one that runs."""
+    from airflow_ingest.cli.spark import start
+
+    start()
+
+
+@spark_app.command("stop")
+def spark_stop() -> None:
+    """Stop the server. The next task starts another one."""
+    from airflow_ingest.cli.spark import stop
+
+    stop()

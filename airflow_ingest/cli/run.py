@@ -1,0 +1,100 @@
+"""`run`: all steps in one process, for one or several data intervals."""
+
+import difflib
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import pendulum
+
+from airflow_ingest.cli.console import results
+from airflow_ingest.cli.endpoint import endpoint_of
+from airflow_ingest.cli.engine import Unit, run_units, units_of
+from airflow_ingest.cli.intervals import intervals_of
+from airflow_ingest.cli.report import TableRun, result_table
+from airflow_ingest.config import IngestError, Pipeline, load_pipeline
+from airflow_ingest.graph import compile_graph
+
+__all__ = ["run_pipeline"]
+
+WORKERS = 3
+"""Tables that are loaded side by side."""
+
+
+def run_pipeline(
+    file: Path, when: str, tables: Sequence[str], *, remote: str | None, as_json: bool = False, debug: bool = False
+) -> int:
+    """Run the pipeline in `file` for the intervals that `when` names. Returns 1 if a table failed or is held, else 0.
+
+    Raises ConfigError, IntervalError for `when`, IngestError for a name in `tables`, RuntimeProblem for Spark.
+    """
+    pipeline = load_pipeline(file)
+    _check_names(tables, pipeline)
+    schedule = pipeline.schedule if isinstance(pipeline.schedule, str) else None
+    intervals = intervals_of(when, schedule, pipeline.timezone)
+    units = units_of(compile_graph(pipeline), tables)
+    runs = _run(pipeline, units, intervals, remote, debug=debug)
+    if as_json:
+        results().print(json.dumps([run.to_dict() for run in runs], indent=2), markup=False)
+    else:
+        results().print(result_table(runs, title=pipeline.pipeline))
+        _explain(runs)
+    return 1 if any(run.state in ("failed", "held", "not run") for run in runs) else 0
+
+
+def _run(
+    pipeline: Pipeline,
+    units: Sequence[Unit],
+    intervals: Sequence[tuple[datetime, datetime]],
+    remote: str | None,
+    *,
+    debug: bool,
+) -> list[TableRun]:
+    from airflow_ingest.cli.progress import RunProgress
+    from airflow_ingest.cli.sessions import Sessions
+    from airflow_ingest.cli.steps import Work
+    from airflow_ingest.lakehouse import Interval, RunInfo
+
+    sessions = Sessions(endpoint_of(pipeline.spark.conn_id, remote), pipeline.spark.conf)
+    runs: list[TableRun] = []
+    try:
+        with RunProgress() as progress:
+            for (start, end), day in zip(intervals, _days(intervals, pipeline.timezone), strict=True):
+                run = RunInfo(
+                    pipeline=pipeline.pipeline,
+                    run_id=f"cli__{start.isoformat()}",
+                    interval=Interval(start=start, end=end),
+                    kind="backfill",
+                )
+                work = Work(pipeline, run, day, sessions, progress, debug=debug)
+                runs += run_units(units, day, work, workers=WORKERS)
+    except KeyboardInterrupt:
+        sessions.interrupt()
+        raise
+    finally:
+        sessions.close()
+    return runs
+
+
+def _days(intervals: Sequence[tuple[datetime, datetime]], zone: str) -> list[str]:
+    """What names each interval in the result: its first day, and its hour where one does not start at midnight."""
+    starts = [start.astimezone(pendulum.timezone(zone)) for start, _ in intervals]
+    daily = all((start.hour, start.minute) == (0, 0) for start in starts)
+    return [start.strftime("%Y-%m-%d" if daily else "%Y-%m-%d %H:%M") for start in starts]
+
+
+def _explain(runs: Sequence[TableRun]) -> None:
+    """The whole message of what went wrong: the table has room for a line of it."""
+    for run in runs:
+        if run.state in ("failed", "held") and run.message:
+            results().print(f"\n{run.day} {run.table} {run.state}:\n{run.message}", markup=False)
+
+
+def _check_names(names: Sequence[str], pipeline: Pipeline) -> None:
+    known = [*pipeline.tables, *pipeline.gold, *(f"gold.{name}" for name in pipeline.gold)]
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"It has {', '.join([*pipeline.tables, *pipeline.gold])}."
+            raise IngestError(f"--table {name}: the pipeline {pipeline.pipeline!r} has no such table. {hint}")

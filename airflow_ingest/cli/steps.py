@@ -1,0 +1,110 @@
+"""What one unit of the graph does: the calls into the lakehouse, and their results as a TableRun."""
+
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_ingest import lakehouse
+from airflow_ingest.cli.engine import Unit
+from airflow_ingest.cli.group import is_own
+from airflow_ingest.cli.progress import RunProgress
+from airflow_ingest.cli.report import State, TableRun
+from airflow_ingest.cli.sessions import Sessions
+from airflow_ingest.config import Pipeline, Table, render
+from airflow_ingest.graph import StepKind
+from airflow_ingest.lakehouse import Lake, RunInfo
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["Work"]
+
+
+@dataclass(frozen=True)
+class Work:
+    """Runs units of one pipeline for one data interval.
+
+    - `day`: what names the interval in the result
+    - `progress`: told each step that begins, and each unit that ends
+    - `debug`: print the traceback of a step that fails
+    """
+
+    pipeline: Pipeline
+    run: RunInfo
+    day: str
+    sessions: Sessions
+    progress: RunProgress
+    debug: bool = False
+
+    def __call__(self, unit: Unit) -> TableRun:
+        """Run the unit's steps. A failure becomes its state and message."""
+        began = time.monotonic()
+        so_far = _SoFar()
+        try:
+            with self.sessions.borrow() as spark:
+                state, message = (self._gold if unit.is_gold else self._table)(spark, unit, so_far)
+        except Exception as error:
+            if self.debug:
+                traceback.print_exc(file=sys.stderr)
+            state, message = "failed", str(error) if is_own(error) else _in_brief(error)
+        finally:
+            self.progress.end(unit)
+        seconds = time.monotonic() - began
+        return TableRun(self.day, unit.name, state, so_far.ingest, so_far.gates, so_far.published, message, seconds)
+
+    def _begin(self, unit: Unit, kind: StepKind) -> None:
+        self.progress.begin(self.day, unit, kind.value)
+
+    @property
+    def _lake(self) -> Lake:
+        return Lake(self.pipeline.lake, self.pipeline.pipeline)
+
+    def _gold(self, spark: "SparkSession", unit: Unit, so_far: "_SoFar") -> tuple[State, str]:
+        self._begin(unit, StepKind.GOLD)
+        result = lakehouse.refresh_gold(spark, self._lake, unit.target, self.pipeline.gold[unit.target], self.run)
+        so_far.published.append(result.to_dict())
+        return result.status, result.reason
+
+    def _table(self, spark: "SparkSession", unit: Unit, so_far: "_SoFar") -> tuple[State, str]:
+        table, lake = self.pipeline.tables[unit.target], self._lake
+        self._begin(unit, StepKind.INGEST)
+        ingest = lakehouse.ingest_bronze(spark, lake, unit.target, table, self.run, files=self._files(table))
+        so_far.ingest = ingest.to_dict()
+        if table.silver is None:
+            so_far.published.append(ingest.to_dict())
+        held = []
+        for batch in ingest.pending:
+            self._begin(unit, StepKind.GATE)
+            outcome = lakehouse.quality_gate(spark, lake, unit.target, table, self.run, batch)
+            so_far.gates.append(outcome.to_dict())
+            if outcome.decision == "block":
+                self._begin(unit, StepKind.HOLD)
+                held.append(lakehouse.hold_batch(spark, lake, unit.target, self.run, outcome))
+                continue
+            self._begin(unit, StepKind.MERGE)
+            merged = lakehouse.merge_silver(spark, lake, unit.target, table, self.run, batch)
+            so_far.published.append(merged.to_dict())
+        return ("held", "\n".join(held)) if held else (ingest.status, ingest.reason)
+
+    def _files(self, table: Table) -> str:
+        interval = self.run.interval
+        if interval is None or table.source.files is None:
+            raise ValueError("the command line runs file sources, for one data interval")
+        return render(table.source.files, interval.start, interval.end)
+
+
+class _SoFar:
+    """The results so far, kept when a later step fails."""
+
+    def __init__(self) -> None:
+        self.ingest: dict[str, object] | None = None
+        self.gates: list[dict[str, object]] = []
+        self.published: list[dict[str, object]] = []
+
+
+def _in_brief(error: Exception) -> str:
+    """An error of Spark or of Python: its kind and the first of what may be a thousand lines."""
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
+    return f"{type(error).__name__}: {first} (--debug shows the rest)"
