@@ -1,0 +1,1 @@
+"""Claims as ratios, each measured in one run: `make bench`."""
