@@ -96,7 +96,7 @@ def _as_bronze(spark: SparkSession, lake: Lake, name: str, letters: DataFrame, f
         )
     schema = ", ".join(f"{quote(field.name)} {field.dataType.simpleString()}" for field in payload)
     rows = letters.select(
-        F.from_json("payload", schema).alias("p"),
+        F.from_json("payload", schema, {"columnNameOfCorruptRecord": "__unparsed"}).alias("p"),
         F.col("id").alias(_LETTER),
         "_batch_id",
         F.col("source_file").alias(SOURCE_FILE),
