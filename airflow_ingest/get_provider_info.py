@@ -1,5 +1,27 @@
+"""What Airflow is told of this package."""
+
+from __future__ import annotations
+
 from typing import Any
 
 
 def get_provider_info() -> dict[str, Any]:
-    return {"package-name": "airflow-ingest", "name": "Ingest", "description": "x", "versions": ["0.1.0"]}
+    """The provider's description, in the form that `airflow/provider_info.schema.json` asks for."""
+    name = "Airflow Ingest"
+    return {
+        "package-name": "airflow-ingest",
+        "name": name,
+        "description": "One YAML file becomes one DAG: bronze, silver and gold tables on Spark and Delta Lake.",
+        "integrations": [{"integration-name": name, "external-doc-url": "https://delta.io/", "tags": ["software"]}],
+        "operators": [
+            {
+                "integration-name": name,
+                "python-modules": [
+                    f"airflow_ingest.operators.{module}" for module in ("bronze", "dlq", "gate", "gold", "silver")
+                ],
+            }
+        ],
+        "sensors": [{"integration-name": name, "python-modules": ["airflow_ingest.sensors.source_file"]}],
+        "hooks": [{"integration-name": name, "python-modules": ["airflow_ingest.hooks.spark_delta"]}],
+        "cli": ["airflow_ingest.cli.definition.get_ingest_cli_commands"],
+    }

@@ -1,1 +1,17 @@
+"""Operators for the steps of a lakehouse pipeline; each can be used by hand in any DAG."""
 
+from airflow_ingest.operators.bronze import BronzeIngestOperator
+from airflow_ingest.operators.dlq import DlqReplayOperator
+from airflow_ingest.operators.gate import HoldBatchOperator, PendingBatchesOperator, QualityGateOperator
+from airflow_ingest.operators.gold import GoldAggregateOperator
+from airflow_ingest.operators.silver import SilverMergeOperator
+
+__all__ = [
+    "BronzeIngestOperator",
+    "DlqReplayOperator",
+    "GoldAggregateOperator",
+    "HoldBatchOperator",
+    "PendingBatchesOperator",
+    "QualityGateOperator",
+    "SilverMergeOperator",
+]

@@ -1,0 +1,69 @@
+"""What operators and sensors read from Airflow's context: the run, its data interval, and templates that follow it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow.sdk.exceptions import AirflowFailException
+from jinja2 import Environment, UndefinedError
+
+from airflow_ingest.config import interval_variables
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from airflow.sdk import BaseOperator, Context
+
+    from airflow_ingest.lakehouse import RunInfo
+else:
+    BaseOperator = object  # a mixin: every class below Airflow's BaseOperator costs time at each task's construction
+
+_ON_SCHEDULE = ("scheduled", "asset_triggered", "asset_materialization")
+
+
+def data_interval(context: Context) -> tuple[datetime, datetime] | None:
+    """The start and the end of the run's data interval; None for a run that was triggered without a logical date."""
+    dag_run = context["dag_run"]
+    if dag_run.data_interval_start is None or dag_run.data_interval_end is None:
+        return None
+    return dag_run.data_interval_start, dag_run.data_interval_end
+
+
+def run_info(context: Context, pipeline: str | None = None) -> RunInfo:
+    """Tell the lakehouse who asks for a load.
+
+    A run of the schedule, and one triggered without a date, is live: it takes all that is pending. A backfill, and a
+    run triggered for a date, keep to their own data interval. `pipeline` defaults to the DAG's id.
+    """
+    from airflow_ingest.lakehouse import Interval, RunInfo
+
+    dag_run = context["dag_run"]
+    run_type = str(getattr(dag_run.run_type, "value", dag_run.run_type))
+    bounds = data_interval(context)
+    return RunInfo(
+        pipeline=pipeline or context["dag"].dag_id,
+        run_id=dag_run.run_id,
+        interval=Interval(start=bounds[0], end=bounds[1]) if bounds else None,
+        kind="backfill" if run_type == "backfill" else "live" if run_type in _ON_SCHEDULE or not bounds else "manual",
+    )
+
+
+class IntervalTemplates(BaseOperator):
+    """An operator whose templates always speak of the run's data interval, however the run was started.
+
+    Airflow's own `ds` and `ts` follow the logical date, which a manual run may set apart from the interval it loads.
+    """
+
+    def render_template_fields(self, context: Context, jinja_env: Environment | None = None) -> None:
+        """Render the template fields; raises AirflowFailException for a date that the run does not have."""
+        bounds = data_interval(context)
+        variables: dict[str, Any] = interval_variables(*bounds) if bounds else {}
+        try:
+            super().render_template_fields(cast("Context", {**context, **variables}), jinja_env)
+        except UndefinedError as error:
+            if bounds:
+                raise
+            raise AirflowFailException(
+                f"{self.task_id}: a template needs a date ({error}), and this run has none: it was triggered without a "
+                "logical date. Trigger it again with one, or start a backfill of the days that you want."
+            ) from None

@@ -1,0 +1,151 @@
+"""PipelineGraph → DAG."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import DAG, Asset, BaseOperator, TaskGroup, XComArg
+
+from airflow_ingest.factory.arguments import airflow_arguments
+from airflow_ingest.factory.docs import describe_pipeline
+from airflow_ingest.factory.schedule import timetable
+from airflow_ingest.graph import StepKind
+from airflow_ingest.operators import (
+    BronzeIngestOperator,
+    GoldAggregateOperator,
+    HoldBatchOperator,
+    PendingBatchesOperator,
+    QualityGateOperator,
+    SilverMergeOperator,
+)
+from airflow_ingest.operators._spec import Spec
+from airflow_ingest.sensors import SourceFileSensor
+
+if TYPE_CHECKING:
+    from airflow_ingest.config import Pipeline
+    from airflow_ingest.graph import PipelineGraph, Step
+
+
+def build_dag(graph: PipelineGraph, pipeline: Pipeline, *, file: str | None = None) -> DAG:
+    """Build the DAG that runs `graph`: a TaskGroup per table and one for gold, the tables as assets.
+
+    `file` is where the pipeline was read from, for messages. Raises ConfigError for an argument under `dag` or `task`
+    that Airflow does not take.
+    """
+    file = file or f"{pipeline.pipeline}.yaml"
+    for_dag, for_tasks = airflow_arguments(pipeline, file)
+    dag = DAG(
+        pipeline.pipeline,
+        description=pipeline.description or None,
+        schedule=timetable(pipeline),
+        start_date=pipeline.start_date,
+        catchup=pipeline.catchup,
+        max_active_runs=pipeline.max_active_runs,
+        tags=pipeline.tags,
+        **{"doc_md": describe_pipeline(pipeline), **for_dag},
+    )
+    builder = _Builder(graph, pipeline, dag, {**_retries(pipeline), "owner": pipeline.owner, **for_tasks})
+    for step in graph.steps:
+        builder.add(step)
+    return dag
+
+
+def _retries(pipeline: Pipeline) -> dict[str, Any]:
+    """`attempts` counts the first try too."""
+    retries = pipeline.retries
+    return {
+        "retries": max(retries.attempts - 1, 0),
+        "retry_delay": retries.delay,
+        "max_retry_delay": retries.max_delay,
+        "retry_exponential_backoff": 2.0,
+    }
+
+
+class _Builder:
+    def __init__(self, graph: PipelineGraph, pipeline: Pipeline, dag: DAG, common: dict[str, Any]) -> None:
+        self.graph = graph
+        self.pipeline = pipeline
+        self.dag = dag
+        self.common = common
+        self.groups = {name: TaskGroup(name, dag=dag, parent_group=dag.task_group) for name in graph.groups}
+        self.tasks: dict[str, BaseOperator] = {}
+        self.outputs: dict[str, XComArg] = {}
+        self.tables = {name: Spec(table, compact=True) for name, table in pipeline.tables.items()}
+
+    def add(self, step: Step) -> None:
+        """Add a step's task, below the tasks that the step stands below."""
+        task = self.tasks[step.id] = self._task(step)
+        above = [self.tasks[name] for name in step.upstream if name not in task.upstream_task_ids]
+        if above:
+            task.set_upstream(above)
+
+    def _task(self, step: Step) -> BaseOperator:
+        build = _TASKS[step.kind]
+        arguments = {
+            **self.common,
+            "task_id": step.id.removeprefix(f"{step.group}."),
+            "dag": self.dag,
+            "task_group": self.groups[step.group],
+            "trigger_rule": step.trigger_rule,
+        }
+        if step.outlets:
+            arguments["outlets"] = [Asset(name) for name in step.outlets]
+        return build(self, step, arguments)
+
+    def _wait(self, step: Step, arguments: dict[str, Any]) -> BaseOperator:
+        table = self.pipeline.tables[step.target]
+        assert table.wait is not None
+        arguments.update(timeout=table.wait.timeout, poke_interval=table.wait.poll)
+        return SourceFileSensor(files=str(table.source.files), **arguments)
+
+    def _ingest(self, step: Step, arguments: dict[str, Any]) -> BaseOperator:
+        files = self.pipeline.tables[step.target].source.files
+        return BronzeIngestOperator(files=files, **self._on_table(step), **arguments)
+
+    def _pending(self, step: Step, arguments: dict[str, Any]) -> BaseOperator:
+        return PendingBatchesOperator(batches=self._output(step), **arguments)
+
+    def _gate(self, step: Step, arguments: dict[str, Any]) -> BaseOperator:
+        below = {other.kind: other.id for other in self.graph.group(step.group) if step.id in other.upstream}
+        arguments.update(publish_task_id=below[StepKind.MERGE], hold_task_id=below[StepKind.HOLD])
+        return QualityGateOperator(batches=self._output(step), **self._on_table(step), **arguments)
+
+    def _hold(self, step: Step, arguments: dict[str, Any]) -> BaseOperator:
+        return HoldBatchOperator(outcomes=self._output(step), **self._on_table(step), **arguments)
+
+    def _merge(self, step: Step, arguments: dict[str, Any]) -> BaseOperator:
+        return SilverMergeOperator(batches=self._output(step), **self._on_table(step), **arguments)
+
+    def _gold(self, step: Step, arguments: dict[str, Any]) -> BaseOperator:
+        spec = Spec(self.pipeline.gold[step.target], compact=True)
+        return GoldAggregateOperator(spec=spec, **self._lakehouse(step), **arguments)
+
+    def _lakehouse(self, step: Step) -> dict[str, Any]:
+        spark = self.pipeline.spark
+        return {
+            "lake": self.pipeline.lake,
+            "table": step.target,
+            "spark_conn_id": spark.conn_id,
+            "spark_conf": spark.conf,
+        }
+
+    def _on_table(self, step: Step) -> dict[str, Any]:
+        return {"spec": self.tables[step.target], **self._lakehouse(step)}
+
+    def _output(self, step: Step) -> XComArg:
+        above = step.upstream[0]
+        if above not in self.outputs:
+            self.outputs[above] = XComArg(self.tasks[above])
+        return self.outputs[above]
+
+
+_TASKS: dict[StepKind, Callable[[_Builder, Step, dict[str, Any]], BaseOperator]] = {
+    StepKind.WAIT: _Builder._wait,
+    StepKind.INGEST: _Builder._ingest,
+    StepKind.PENDING: _Builder._pending,
+    StepKind.GATE: _Builder._gate,
+    StepKind.HOLD: _Builder._hold,
+    StepKind.MERGE: _Builder._merge,
+    StepKind.GOLD: _Builder._gold,
+}

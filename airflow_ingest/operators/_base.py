@@ -1,0 +1,100 @@
+"""What the operators share: where the lake is, a Spark session, plain errors, and where results go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Asset, BaseOperator
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+from airflow_ingest._context import IntervalTemplates
+from airflow_ingest.config import ConfigError, IngestError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+    from pyspark.sql import SparkSession
+
+    from airflow_ingest.lakehouse import Lake, LoadResult, RunInfo
+
+
+class LakehouseOperator(IntervalTemplates, BaseOperator):
+    """A step on one table of a lake; the work itself is done in `airflow_ingest.lakehouse`.
+
+    :param lake: the lake's root: a folder, or a URL that Spark can write to; tables are at `<lake>/<layer>/<table>`
+    :param table: the table's name
+    :param pipeline: the pipeline that owns the table; left out, the DAG's id
+    :param spark_conn_id: an Airflow connection of type `spark` or `spark_connect`; without one, or with None, Spark
+        runs on this machine
+    :param spark_conf: settings of the Spark session
+    """
+
+    template_fields: Sequence[str] = ("lake",)
+    ui_color = "#e8f4ea"
+
+    def __init__(
+        self,
+        *,
+        lake: str,
+        table: str,
+        pipeline: str | None = None,
+        spark_conn_id: str | None = "spark_default",
+        spark_conf: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("max_active_tis_per_dag", 1)
+        super().__init__(**kwargs)
+        self.lake = lake
+        self.table = table
+        self.pipeline = pipeline
+        self.spark_conn_id = spark_conn_id
+        self.spark_conf = spark_conf
+
+    def lake_of(self, run: RunInfo) -> Lake:
+        """The lake as the run's pipeline sees it."""
+        from airflow_ingest.lakehouse import Lake
+
+        return Lake(self.lake, run.pipeline)
+
+    @contextmanager
+    def spark(self) -> Iterator[SparkSession]:
+        """A Spark session of this task's own. What goes wrong inside is told in one message, without a stack trace."""
+        from airflow_ingest.hooks import SparkDeltaHook
+
+        with plain_errors(), SparkDeltaHook(self.spark_conn_id, conf=self.spark_conf).session() as session:
+            yield session
+
+    def publish(self, context: Context, results: Iterable[LoadResult]) -> dict[str, Any]:
+        """Log the loads, put them on the outlets' asset events and give back what goes into XCom.
+
+        Raises AirflowSkipException if the load had nothing to do.
+        """
+        from airflow_ingest.operators._results import describe, merged
+
+        results = tuple(results)
+        for result in results:
+            self.log.info(describe(result))
+        total = merged(results)
+        if total.get("status") == "skipped":
+            raise AirflowSkipException(total["reason"])
+        for outlet in self.outlets:
+            if isinstance(outlet, Asset):
+                context["outlet_events"][outlet].extra.update(total)
+        return total
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Turn the package's errors into Airflow's: the message alone, and no retry where a retry cannot help."""
+    try:
+        yield
+    except IngestError as error:
+        kind = AirflowFailException if isinstance(error, _hopeless()) else AirflowException
+        raise kind(str(error)) from None
+
+
+def _hopeless() -> tuple[type[IngestError], ...]:
+    from airflow_ingest.lakehouse import ReconciliationError, SchemaMismatch, TableOwnedByOther
+
+    return ConfigError, ReconciliationError, SchemaMismatch, TableOwnedByOther

@@ -1,0 +1,97 @@
+"""Results on their way through Airflow: one line for the log, one mapping for XCom and asset events, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_ingest.config import IngestError
+
+if TYPE_CHECKING:
+    from airflow_ingest.lakehouse import Batch, GateOutcome, LoadResult
+
+
+def describe(result: LoadResult) -> str:
+    """The load in one line: what, how, how many rows, how long."""
+    rows = ", ".join(f"{count} {name}" for name, count in result.rows.to_dict().items() if count)
+    version = "" if result.version is None else f", version {result.version}"
+    reason = f" ({result.reason})" if result.reason else ""
+    return (
+        f"{result.step} {result.table}{_of(result.batch)}: {result.status}{reason}; "
+        f"rows: {rows or 'none'}{version}; {result.seconds:.1f} s"
+    )
+
+
+def describe_gate(outcome: GateOutcome) -> str:
+    """The gate's decision, and one line for every rule that did not hold."""
+    rejected = ", ".join(f"{count} by {rule}" for rule, count in outcome.rejections.items() if count)
+    head = (
+        f"quality_gate {outcome.table}{_of(outcome.batch)}: {outcome.decision}; {outcome.rows.read} rows read, "
+        f"{outcome.rows.rejected} rejected{f' ({rejected})' if rejected else ''}; {outcome.seconds:.1f} s"
+    )
+    failed = [f"  {rule.severity}: {rule.name}: {rule.message}" for rule in outcome.rules if not rule.passed]
+    return "\n".join([head, *failed])
+
+
+def merged(results: Sequence[LoadResult]) -> dict[str, Any]:
+    """One mapping for the loads of one task: the last one's, rows and seconds added up, each load under `loads`."""
+    if len(results) == 1:
+        return results[0].to_dict()
+    if not results:
+        return {}
+    first, last = results[0].to_dict(), results[-1].to_dict()
+    loads = [result.to_dict() for result in results]
+    return {
+        **last,
+        "watermark_from": first["watermark_from"],
+        "rows": {name: sum(load["rows"][name] for load in loads) for name in last["rows"]},
+        "seconds": sum(load["seconds"] for load in loads),
+        "loads": loads,
+    }
+
+
+def batches_of(value: object) -> tuple[Batch, ...]:
+    """The batches that an upstream task hands on: those that `BronzeIngestOperator` says are pending, or a list.
+
+    Raises IngestError if `value` is neither.
+    """
+    from airflow_ingest.lakehouse import Batch
+
+    pending = value["pending"] if isinstance(value, Mapping) and "pending" in value else value
+    return tuple(Batch.from_dict(item) for item in _items(pending))
+
+
+def passed_of(value: object) -> tuple[tuple[Batch, GateOutcome | None], ...]:
+    """The batches to publish: those that `QualityGateOperator` let pass, with its outcome, or ungated batches."""
+    if not any("decision" in item for item in _items(value)):
+        return tuple((batch, None) for batch in batches_of(value))
+    return tuple((outcome.batch, outcome) for outcome in _outcomes(value) if outcome.decision != "block")
+
+
+def held_of(value: object) -> tuple[GateOutcome, ...]:
+    """The outcomes that block their batch, among those that `QualityGateOperator` returned."""
+    return tuple(outcome for outcome in _outcomes(value) if outcome.decision == "block")
+
+
+def _outcomes(value: object) -> tuple[GateOutcome, ...]:
+    from airflow_ingest.lakehouse import GateOutcome
+
+    return tuple(GateOutcome.from_dict(item) for item in _items(value))
+
+
+def _items(value: object) -> Iterable[Mapping[str, Any]]:
+    items = [value] if isinstance(value, Mapping) else value
+    if isinstance(items, Sequence) and all(isinstance(item, Mapping) for item in items):
+        return items
+    raise IngestError(
+        f"These are not batches: {value!r:.200}. Give the output of a BronzeIngestOperator or a QualityGateOperator, "
+        "as in batches=ingest.output."
+    )
+
+
+def _of(batch: Batch | None) -> str:
+    if batch is None:
+        return ""
+    if batch.interval is None:
+        return f" [batch {batch.id}]"
+    return f" [{batch.interval.start:%Y-%m-%d %H:%M} to {batch.interval.end:%Y-%m-%d %H:%M}, batch {batch.id}]"

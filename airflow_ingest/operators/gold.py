@@ -1,0 +1,45 @@
+"""From silver into gold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from airflow_ingest._context import run_info
+from airflow_ingest.operators._base import LakehouseOperator
+from airflow_ingest.operators._spec import Spec, gold_spec
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_ingest.config import Gold
+
+
+class GoldAggregateOperator(LakehouseOperator):
+    """Bring a gold table up to date with the tables that it is made from; skip if they have nothing new.
+
+    Returns the load's result.
+
+    :param spec: the gold table as a pipeline file describes it: a mapping with `sql` or `aggregate`, `load`,
+        `partition_by` and `quality`, or a `Gold`
+    """
+
+    template_fields: Sequence[str] = ("lake",)
+    ui_color = "#fdf1c7"
+
+    def __init__(self, *, spec: Spec[Gold] | Gold | Mapping[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.spec = gold_spec(spec, self.table)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Refresh the table; raises AirflowSkipException if nothing in its inputs has changed."""
+        from airflow_ingest.lakehouse import refresh_gold
+
+        run = run_info(context, self.pipeline)
+        with self.spark() as spark:
+            result = refresh_gold(spark, self.lake_of(run), self.table, self.spec.model, run)
+        if result.status == "unchanged":
+            raise AirflowSkipException(result.reason or f"{self.table}: nothing in its inputs has changed.")
+        return self.publish(context, [result])

@@ -1,0 +1,254 @@
+"""The operators by hand, as tasks of a real run on real Spark, on days with corners."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from airflow.models.dagrun import DagRun
+    from airflow.sdk import DAG
+    from pyspark.sql import SparkSession
+
+    from airflow_ingest.runtime import ServerStatus
+    from airflow_ingest.testing.airflow_home import MakeContext, RunDag
+
+pytestmark = [pytest.mark.spark, pytest.mark.airflow]
+SPEC: dict[str, Any] = {
+    "source": {"files": "{landing}/{{{{ ds }}}}.csv", "format": "csv", "options": {"header": True}},
+    "silver": {
+        "columns": {"id": "int", "city": "string", "amount": "double", "seq": "int", "day": "date"},
+        "keys": ["id"],
+        "sequence_by": ["seq"],
+        "partition_by": ["day"],
+    },
+    "quality": {"max_reject_rate": "50%", "rules": [{"name": "positive", "expect": "amount > 0"}]},
+}
+GOLD = {"sql": "SELECT day, sum(amount) AS amount FROM silver.orders GROUP BY day", "load": "overwrite"}
+# a key twice, a value that does not cast, an amount that breaks the rule
+DAY_1 = """id,city,amount,seq,day
+1,Köln,5,1,2013-01-01
+1,Bonn,6,2,2013-01-01
+2,Ulm,many,1,2013-01-01
+3,Trier,-1,1,2013-01-01
+4,Fulda,7,1,2013-01-01
+"""
+ALL_BAD = """id,city,amount,seq,day
+9,Ulm,-1,1,2013-01-02
+8,Ulm,-2,1,2013-01-02
+"""
+
+
+@pytest.fixture
+def landing(tmp_path: Path) -> Path:
+    folder = tmp_path / "landing"
+    folder.mkdir()
+    (folder / "2013-01-01.csv").write_text(DAY_1)
+    (folder / "2013-01-02.csv").write_text(ALL_BAD)
+    return folder
+
+
+def spec(landing: Path) -> dict[str, Any]:
+    source = {**SPEC["source"], "files": f"{landing}/{{{{ ds }}}}.csv"}
+    return {**SPEC, "source": source}
+
+
+@pytest.fixture
+def dag(landing: Path, tmp_path: Path, spark_server: ServerStatus) -> DAG:
+    """Every operator, wired by hand."""
+    from airflow.sdk import DAG, Asset, CronDataIntervalTimetable
+
+    from airflow_ingest.operators import (
+        BronzeIngestOperator,
+        GoldAggregateOperator,
+        HoldBatchOperator,
+        PendingBatchesOperator,
+        QualityGateOperator,
+        SilverMergeOperator,
+    )
+
+    common: dict[str, Any] = {"table": "orders", "spec": spec(landing)}
+    with DAG(
+        "by_hand",
+        schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
+        start_date=datetime(2013, 1, 1, tzinfo=timezone.utc),
+        default_args={"lake": str(tmp_path / "lake")},
+    ) as dag:
+        ingest = BronzeIngestOperator(task_id="ingest", **common)
+        pending = PendingBatchesOperator(task_id="pending", batches=ingest.output)
+        gate = QualityGateOperator(
+            task_id="gate", batches=pending.output, publish_task_id="merge", hold_task_id="hold", **common
+        )
+        merge = SilverMergeOperator(task_id="merge", batches=gate.output, outlets=[Asset("orders")], **common)
+        HoldBatchOperator(task_id="hold", outcomes=gate.output, **common)
+        gold = GoldAggregateOperator(task_id="gold", table="per_day", spec=GOLD, trigger_rule="none_failed")
+        merge >> gold
+    return dag
+
+
+def states(run: DagRun) -> dict[str, str]:
+    return {each.task_id: str(each.state) for each in run.get_task_instances()}
+
+
+def rows(spark: SparkSession, path: Path, columns: str) -> list[tuple[Any, ...]]:
+    table = spark.read.format("delta").load(str(path))
+    return sorted(tuple(row) for row in table.selectExpr(*columns.split()).collect())
+
+
+def events(asset: str) -> list[dict[str, Any]]:
+    from airflow.models.asset import AssetEvent, AssetModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        found = select(AssetEvent.extra).join(AssetModel, AssetModel.id == AssetEvent.asset_id)
+        return list(session.scalars(found.where(AssetModel.name == asset).order_by(AssetEvent.id.desc())))
+
+
+def test_a_day_and_the_same_day_again(dag: DAG, run_dag: RunDag, spark: SparkSession, tmp_path: Path) -> None:
+    day = datetime(2013, 1, 2, tzinfo=timezone.utc)  # a run triggered then loads the last complete day
+
+    first = run_dag(dag, day)
+
+    assert states(first) == {
+        "ingest": "success",
+        "pending": "success",
+        "gate": "success",
+        "hold": "skipped",
+        "merge": "success",
+        "gold": "success",
+    }
+    silver = [(1, "Bonn", 6.0), (4, "Fulda", 7.0)]
+    assert rows(spark, tmp_path / "lake/silver/orders", "id city amount") == silver
+    assert rows(spark, tmp_path / "lake/gold/per_day", "string(day) amount") == [("2013-01-01", 13.0)]
+
+    event = events("orders")[0]
+    assert event["rows"]["read"] == 5
+    assert (event["rows"]["inserted"], event["rows"]["rejected"], event["rows"]["deduplicated"]) == (2, 2, 1)
+    assert event["batch"]["interval"] == {"start": "2013-01-01T00:00:00Z", "end": "2013-01-02T00:00:00Z"}
+    assert event["watermark_to"] == "2013-01-02T00:00:00Z"
+
+    again = run_dag(dag, day)
+
+    assert states(again)["merge"] == "success"
+    assert rows(spark, tmp_path / "lake/silver/orders", "id city amount") == silver
+
+
+def test_rejected_rows_are_replayed_with_a_fix(
+    dag: DAG, run_dag: RunDag, make_context: MakeContext, landing: Path, spark: SparkSession, tmp_path: Path
+) -> None:
+    from airflow.sdk import DAG
+
+    from airflow_ingest.operators import DlqReplayOperator
+
+    run_dag(dag, datetime(2013, 1, 2, tzinfo=timezone.utc))
+    common: dict[str, Any] = {"lake": str(tmp_path / "lake"), "pipeline": "by_hand", "table": "orders"}
+    with DAG("replay", params={"preview": True, "since": "2013-01-01T00:00:00Z", "city": "Ulm"}):
+        replay = DlqReplayOperator(
+            task_id="replay",
+            spec=spec(landing),
+            since="{{ params.since }}",
+            preview="{{ params.preview }}",
+            limit="10",
+            fix={"amount": "if(city = '{{ params.city }}', '3', amount)"},
+            **common,
+        )
+    context = make_context(replay, run_type="manual", interval=None)
+    replay.render_template_fields(context)
+
+    replay.execute(context)
+    assert rows(spark, tmp_path / "lake/silver/orders", "id") == [(1,), (4,)]
+
+    replay.preview = False
+    replay.execute(context)
+    assert rows(spark, tmp_path / "lake/silver/orders", "id amount") == [(1, 6.0), (2, 3.0), (4, 7.0)]
+
+
+def test_a_day_that_the_gate_blocks_is_held_and_the_run_is_red(
+    dag: DAG, run_dag: RunDag, spark: SparkSession, tmp_path: Path
+) -> None:
+    run_dag(dag, datetime(2013, 1, 2, tzinfo=timezone.utc))
+
+    held = run_dag(dag, datetime(2013, 1, 3, tzinfo=timezone.utc))
+
+    assert str(held.state) == "failed"
+    assert {task: state for task, state in states(held).items() if task in ("gate", "hold", "merge")} == {
+        "gate": "success",
+        "hold": "failed",
+        "merge": "skipped",
+    }
+    assert states(held)["gold"] == "skipped"  # nothing new in silver
+    assert rows(spark, tmp_path / "lake/silver/orders", "id") == [(1,), (4,)]
+
+
+def test_a_gate_with_one_good_and_one_bad_batch_takes_both_ways(
+    dag: DAG,
+    landing: Path,
+    tmp_path: Path,
+    run_dag: RunDag,
+    spark: SparkSession,
+) -> None:
+    from airflow.sdk import DAG
+
+    from airflow_ingest.config import parse_table
+    from airflow_ingest.lakehouse import Interval, Lake, RunInfo, ingest_bronze
+    from airflow_ingest.operators import HoldBatchOperator, QualityGateOperator, SilverMergeOperator
+
+    table, lake = parse_table(spec(landing)), Lake(str(tmp_path / "lake"), "two_ways")
+    batches = []
+    for number in (1, 2):
+        start, end = (datetime(2013, 1, day, tzinfo=timezone.utc) for day in (number, number + 1))
+        interval = Interval(start=start, end=end)
+        run = RunInfo(pipeline="two_ways", run_id="r", interval=interval, kind="backfill")
+        loaded = ingest_bronze(spark, lake, "orders", table, run, files=str(landing / f"2013-01-0{number}.csv"))
+        assert loaded.batch
+        batches.append(loaded.batch.to_dict())
+    common: dict[str, Any] = {"lake": lake.root, "table": "orders", "spec": table}
+    with DAG("two_ways") as both:
+        gate = QualityGateOperator(
+            task_id="gate", batches=batches, publish_task_id="merge", hold_task_id="hold", **common
+        )
+        SilverMergeOperator(task_id="merge", batches=gate.output, **common)
+        HoldBatchOperator(task_id="hold", outcomes=gate.output, **common)
+
+    found = states(run_dag(both, None))
+
+    assert found == {"gate": "success", "merge": "success", "hold": "failed"}
+    assert rows(spark, tmp_path / "lake/silver/orders", "id") == [(1,), (4,)]
+
+
+@pytest.mark.parametrize("run_type", ["scheduled", "backfill"])
+def test_an_operator_works_in_every_kind_of_run(
+    dag: DAG, make_context: MakeContext, run_type: str, spark: SparkSession, tmp_path: Path
+) -> None:
+    ingest: Any = dag.get_task("ingest")
+    interval = (datetime(2013, 1, 1, tzinfo=timezone.utc), datetime(2013, 1, 2, tzinfo=timezone.utc))
+    context = make_context(ingest, run_type=run_type, interval=interval)
+    ingest.render_template_fields(context)
+
+    result = ingest.execute(context)
+
+    assert (result["status"], result["rows"]["read"]) == ("loaded", 5)
+    assert [batch["id"] for batch in result["pending"]] == [result["batch"]["id"]]
+    assert len(rows(spark, tmp_path / "lake/bronze/orders", "id")) == 5
+
+
+def test_a_missing_file_is_told_in_one_sentence(
+    dag: DAG, make_context: MakeContext, landing: Path, spark_server: ServerStatus
+) -> None:
+    from airflow.sdk.exceptions import AirflowException
+
+    ingest: Any = dag.get_task("ingest")
+    (landing / "2013-01-01.csv").unlink()
+    interval = (datetime(2013, 1, 1, tzinfo=timezone.utc), datetime(2013, 1, 2, tzinfo=timezone.utc))
+    context = make_context(ingest, interval=interval)
+    ingest.render_template_fields(context)
+
+    with pytest.raises(AirflowException, match=r"landing/2013-01-01\.csv") as caught:
+        ingest.execute(context)
+
+    assert "JVM" not in str(caught.value)
+    assert len(str(caught.value)) < 300
