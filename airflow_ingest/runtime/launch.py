@@ -47,6 +47,7 @@ _JVM = (
     "-Xss4m",
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",  # the second compiler keeps a small machine busy for minutes before it pays
+    "-XX:ReservedCodeCacheSize=256m",  # with one compiler Java reserves 48 MB, and Spark's code keeps evicting itself
     "-XX:+IgnoreUnrecognizedVMOptions",
     "--add-modules=jdk.incubator.vector",
     *(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED),
