@@ -22,7 +22,7 @@ demo: install ## Run a week of New York's flights through a real Airflow; DEMO_E
 	@$(PY) -m demo
 
 test: install ## Run every test (up to ten minutes)
-	@$(PY) -m pytest
+	@$(PY) -m pytest -q -n 2 --dist loadfile
 
 check: install ## Run what is fast: ruff, mypy, import-linter, tests without Spark and Airflow
 	@$(PY) -m ruff check .

@@ -106,8 +106,11 @@ class Operators:
         run = SimpleNamespace(run_id=f"bench_{start:%Y-%m-%d}", run_type="backfill")
         run.data_interval_start, run.data_interval_end = start, end
         events = {outlet: SimpleNamespace(extra={}) for outlet in task.outlets}
+        pushed: dict[str, Any] = {}
+        instance = SimpleNamespace(xcom_push=pushed.__setitem__)
         task.do_branch = lambda context, branches: branches
-        return task.execute({"dag_run": run, "dag": self.dag, "outlet_events": events, "task": task})
+        result = task.execute({"dag_run": run, "dag": self.dag, "outlet_events": events, "task": task, "ti": instance})
+        return pushed.get("return_value", result)
 
 
 def _day(number: int) -> date:

@@ -55,7 +55,7 @@ class Spark(Block):
 class Retries(Block):
     """How a failed task is tried again, with growing delays."""
 
-    attempts: int = Field(3, ge=0, le=100, description="How many times a failed task is tried again.")
+    attempts: int = Field(3, ge=1, le=100, description="How many tries a task has, the first included.")
     delay: Duration = Field(timedelta(seconds=30), description="The wait before the first retry; it doubles.")
     max_delay: Duration = Field(timedelta(minutes=10), description="The longest wait between two tries.")
 

@@ -55,7 +55,7 @@ def _retries(pipeline: Pipeline) -> dict[str, Any]:
     """`attempts` counts the first try too."""
     retries = pipeline.retries
     return {
-        "retries": max(retries.attempts - 1, 0),
+        "retries": retries.attempts - 1,
         "retry_delay": retries.delay,
         "max_retry_delay": retries.max_delay,
         "retry_exponential_backoff": 2.0,

@@ -25,7 +25,7 @@ from airflow_ingest.lakehouse.sources.files import (
 from airflow_ingest.lakehouse.sources.listing import list_files
 from airflow_ingest.lakehouse.spark_errors import brief
 from airflow_ingest.lakehouse.sql import literal, quote
-from airflow_ingest.lakehouse.tables import check_same_columns, ensure, properties
+from airflow_ingest.lakehouse.tables import check_same_columns, ensure
 
 STEP = "ingest_bronze"
 BATCH_ID = "_batch_id"
@@ -107,9 +107,10 @@ def batch_predicate(batch: Batch) -> str:
 
 
 def _refusal(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo) -> str:
-    if table.extract.mode != "full" or not run.in_its_lane or properties(spark, lake.bronze(name)) is None:
+    if table.extract.mode != "full" or not run.in_its_lane:
         return ""
-    if not any(commit.metadata.get("batch") for commit in history(spark, lake.bronze(name), 20)):
+    published = lake.silver(name) if table.silver else lake.bronze(name)
+    if not any(commit.metadata.get("batch") for commit in history(spark, published, 20)):
         return ""
     return (
         f"{name} is loaded in full (`extract: {{mode: full}}`), whatever the interval: a {run.kind} run for one "

@@ -1,5 +1,6 @@
 """A Spark session for one task."""
 
+import logging
 import os
 import socket
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _CONNECT_TIMEOUT = 10.0
+_TWICE_TOLD = ("pyspark.sql.connect.logging", "DataFrameQueryContextLogger", "SQLQueryContextLogger")
+"""Loggers that print a screen of stack frames for every error that Spark raises as well, those we expect included."""
+
 _LOCAL_RETRIES = 4
 """About four seconds; Spark's own default waits ten minutes for a server on this machine that has died."""
 
@@ -25,6 +29,8 @@ def get_session(endpoint: Endpoint | None = None, conf: Mapping[str, str] | None
     Starts the embedded server if that is where it goes and none runs. `.stop()` ends the session and never the server.
     Raises `RuntimeProblem` if no server can be had, or if it refuses a setting.
     """
+    for logger in _TWICE_TOLD:
+        logging.getLogger(logger).setLevel(logging.CRITICAL)
     endpoint = endpoint or Embedded()
     if isinstance(endpoint, Embedded):
         spark, settings = _local_session(start_server(endpoint).url), dict(conf or {})
