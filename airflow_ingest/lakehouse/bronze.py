@@ -140,6 +140,7 @@ def _write(spark: SparkSession, lake: Lake, table: Table, batch: Batch, stamp: S
         lake,
         path,
         audited,
+        columns=(*batch.columns, CORRUPT_RECORD),
         partition_by=(PROCESSING_DATE,),
         table_properties={"delta.dataSkippingStatsColumns": BATCH_ID},
     )

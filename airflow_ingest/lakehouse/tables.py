@@ -42,12 +42,15 @@ def ensure(
     path: str,
     rows: DataFrame,
     *,
+    columns: Sequence[str] | None = None,
     partition_by: Sequence[str] = (),
     table_properties: Mapping[str, str] | None = None,
 ) -> bool:
     """Makes sure that a table of this pipeline stands at `path` and can take the columns of `rows`.
 
-    Returns whether it had to be created. Raises TableOwnedByOther if another pipeline writes it.
+    `columns` are their names, as far as they come from data, where the caller knows them: to ask Spark costs a round
+    trip and an analysis of the plan.
+    Returns whether the table had to be created. Raises TableOwnedByOther if another pipeline writes it.
     """
     found = properties(spark, path)
     if found is None:
@@ -58,7 +61,8 @@ def ensure(
             f"{path}: the pipeline {owner!r} writes this table, so {lake.pipeline!r} must not. "
             "Give one of them another `lake` or another table name."
         )
-    if _needs_column_mapping(rows.columns) and found.get(_COLUMN_MAPPING, "none") == "none":
+    names = rows.columns if columns is None else columns
+    if _needs_column_mapping(names) and found.get(_COLUMN_MAPPING, "none") == "none":
         spark.sql(f"ALTER TABLE {sql_table(path)} SET TBLPROPERTIES ({literal(_COLUMN_MAPPING)} = 'name')")
     return False
 

@@ -53,7 +53,8 @@ def refresh_gold(spark: SparkSession, lake: Lake, name: str, gold: Gold, run: Ru
             seconds=time.monotonic() - started,
         )
     rows = _result(spark, gold, paths, now, partitions, run)
-    ensure(spark, lake, path, rows, partition_by=gold.partition_by, table_properties=change_feed(rows.columns))
+    if last is None or not same_query or last.metadata.get("pipeline") != lake.pipeline:
+        ensure(spark, lake, path, rows, partition_by=gold.partition_by, table_properties=change_feed(rows.columns))
     stamp = Stamp.now(
         f"{name}/gold", pipeline=lake.pipeline, layer="gold", table=name, run=run.run_id, inputs=now, query=query
     )

@@ -100,7 +100,7 @@ def _measure_and_reject(
     first, *others = (F.expr(sql).alias(alias) for alias, sql in aggregates.items())
     letters = dead_letters(rows.observe(seen, first, *others), batch, run, fingerprint)
     path = lake.dlq(batch.table)
-    ensure(spark, lake, path, letters, partition_by=(PROCESSING_DATE,))
+    ensure(spark, lake, path, letters, columns=(), partition_by=(PROCESSING_DATE,))
     stamp = Stamp.now(
         f"{batch.table}/{batch.id}/dlq", pipeline=lake.pipeline, layer="dlq", table=batch.table, run=run.run_id
     )

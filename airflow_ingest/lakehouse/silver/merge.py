@@ -51,7 +51,13 @@ def merge_silver(
         judged = judge(spark, lake, name, table, batch)
         rows = published_rows(judged, run)
         created = ensure(
-            spark, lake, path, rows, partition_by=silver.partition_by, table_properties=change_feed(rows.columns)
+            spark,
+            lake,
+            path,
+            rows,
+            columns=judged.columns,
+            partition_by=silver.partition_by,
+            table_properties=change_feed(judged.columns),
         )
         if silver.schema_ == "enforce" and not created:
             check_same_columns(path, spark.read.format("delta").load(path).schema, rows.schema)
