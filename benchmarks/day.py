@@ -23,6 +23,7 @@ _HELD = 30
 
 def compare(rounds: int = 7) -> Iterator[Comparison]:
     """The two promises about a day's load, on one warm embedded Spark."""
+    from airflow_ingest.config import load_pipeline
     from airflow_ingest.runtime import Embedded, session, start_server, stop_server
     from demo.landing import make_landing
 
@@ -31,7 +32,7 @@ def compare(rounds: int = 7) -> Iterator[Comparison]:
         make_landing(Path(root, "landing"), months=(1, 2))
         start_server(Embedded())
         try:
-            with session(Embedded()) as by_hand:
+            with session(Embedded(), load_pipeline(_PIPELINE).spark.conf) as by_hand:
                 yield from _operators_and_hand(root, by_hand, rounds)
             yield from _process_and_dlt(root, rounds)
         finally:
