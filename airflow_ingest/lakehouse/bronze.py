@@ -60,13 +60,10 @@ def ingest_bronze(spark: SparkSession, lake: Lake, name: str, table: Table, run:
         batch, stamp = _load(spark, lake, table, plan, read_what_can_be_read)
     commit = written(spark, lake.bronze(name), stamp)
     read = commit.metrics.get("numOutputRows", 0)
-    return LoadResult(
-        step=STEP,
-        table=name,
-        batch=batch,
+    return LoadResult.of_batch(
+        STEP,
+        batch,
         version=commit.version,
-        watermark_from=batch.interval.start if batch.interval else None,
-        watermark_to=batch.interval.end if batch.interval else None,
         rows=RowCounts(read=read, inserted=read),
         seconds=time.monotonic() - started,
         pending=pending_batches(spark, lake, name, run, batch) if table.silver else (),

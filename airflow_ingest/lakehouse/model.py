@@ -125,6 +125,12 @@ class LoadResult(_Value):
     seconds: float = 0.0
     pending: tuple[Batch, ...] = ()
 
+    @classmethod
+    def of_batch(cls, step: str, batch: Batch, **found: Any) -> Self:
+        """The result of loading `batch`, whose interval gives the watermark."""
+        start, end = (batch.interval.start, batch.interval.end) if batch.interval else (None, None)
+        return cls(step=step, table=batch.table, batch=batch, watermark_from=start, watermark_to=end, **found)
+
 
 class RuleResult(_Value):
     """The outcome of one rule on one batch. `failing` counts rows; `value` is what a batch rule measured."""

@@ -78,13 +78,10 @@ def merge_silver(
         if counts.unaccounted > 0 and silver.load == "merge":
             counts = counts.model_copy(update=_left_alone(spark, path, rows, silver, counts.unaccounted))
     _reconcile(path, batch, counts, complete=agreed is not None)
-    return LoadResult(
-        step=STEP,
-        table=name,
-        batch=batch,
+    return LoadResult.of_batch(
+        STEP,
+        batch,
         version=commit.version,
-        watermark_from=batch.interval.start if batch.interval else None,
-        watermark_to=batch.interval.end if batch.interval else None,
         rows=counts,
         seconds=time.monotonic() - started,
     )
