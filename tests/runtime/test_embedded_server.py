@@ -115,6 +115,7 @@ def test_a_jvm_whose_supervisor_was_killed_goes_too_and_is_replaced(own_home: Pa
     supervisor = old.parent()
     assert supervisor is not None
     supervisor.kill()
+    assert until(lambda: not supervisor.is_running() or supervisor.status() == psutil.STATUS_ZOMBIE)
     new = start_server().pid
     assert new != old.pid
     assert jvms(own_home) == [new]
