@@ -8,8 +8,8 @@ from typing import Any
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from airflow_ingest.lakehouse.commits import Stamp, history
 from airflow_ingest.lakehouse.lake import Lake
+from airflow_ingest.lakehouse.log import history
 from airflow_ingest.lakehouse.model import Batch, GateOutcome, RunInfo
 from airflow_ingest.lakehouse.ops import append_rows
 
@@ -57,7 +57,7 @@ def hold_batch(spark: SparkSession, lake: Lake, name: str, run: RunInfo, outcome
                 "batch": outcome.batch.model_dump_json(),
             }
         ],
-        Stamp.now(f"{name}/{outcome.batch.id}/held", pipeline=lake.pipeline, run=run.run_id),
+        run.run_id,
     )
     return (
         f"{lake.pipeline}.{name}: batch {outcome.batch.id} is held, nothing of it reached silver: {reason}. "

@@ -11,9 +11,10 @@ from pyspark.sql import functions as F
 
 from airflow_ingest.config import Source, Table
 from airflow_ingest.lakehouse.batches import pending_batches
-from airflow_ingest.lakehouse.commits import Stamp, generation, history, stamped, written
+from airflow_ingest.lakehouse.commits import Place, generation, stamped, written
 from airflow_ingest.lakehouse.errors import LakehouseError, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
+from airflow_ingest.lakehouse.log import Commit, history
 from airflow_ingest.lakehouse.model import Batch, LoadResult, RowCounts, RunInfo, SourceFile, short_hash
 from airflow_ingest.lakehouse.sources.files import (
     CORRUPT_RECORD,
@@ -53,12 +54,12 @@ def ingest_bronze(spark: SparkSession, lake: Lake, name: str, table: Table, run:
         return LoadResult(step=STEP, table=name, status="skipped", reason=refusal)
     plan = plan_batch(name, table, run, list_files(spark, files))
     try:
-        batch, stamp = _load(spark, lake, table, plan, read_files)
+        commit = _load(spark, lake, table, plan, read_files)
     except Exception as error:
         if not is_read_failure(error):
             raise
-        batch, stamp = _load(spark, lake, table, plan, read_what_can_be_read)
-    commit = written(spark, lake.bronze(name), stamp)
+        commit = _load(spark, lake, table, plan, read_what_can_be_read)
+    batch = Batch.from_dict(commit.metadata["batch"])
     read = commit.metrics.get("numOutputRows", 0)
     return LoadResult.of_batch(
         STEP,
@@ -121,16 +122,14 @@ def _load(
     table: Table,
     plan: Batch,
     read: Callable[[SparkSession, Source, Sequence[SourceFile]], DataFrame],
-) -> tuple[Batch, Stamp]:
+) -> Commit:
     rows = read(spark, table.source, plan.files)
     columns = tuple(column for column in rows.columns if column not in (CORRUPT_RECORD, SOURCE_FILE))
     batch = plan.model_copy(update={"columns": columns})
-    stamp = _stamp(lake, batch)
-    _write(spark, lake, table, batch, stamp, _with_audit_columns(rows, batch))
-    return batch, stamp
+    return _write(spark, lake, table, batch, _with_audit_columns(rows, batch))
 
 
-def _write(spark: SparkSession, lake: Lake, table: Table, batch: Batch, stamp: Stamp, audited: DataFrame) -> None:
+def _write(spark: SparkSession, lake: Lake, table: Table, batch: Batch, audited: DataFrame) -> Commit:
     path = lake.bronze(batch.table)
     created = ensure(
         spark,
@@ -144,15 +143,18 @@ def _write(spark: SparkSession, lake: Lake, table: Table, batch: Batch, stamp: S
     evolve = table.bronze.schema_ == "evolve"
     if not evolve and not created:
         check_same_columns(path, spark.read.format("delta").load(path).schema, audited.schema)
-    writer = audited.write.format("delta").mode("overwrite").option("replaceWhere", batch_predicate(batch))
+    place = Place.of(batch, history(spark, path, 20), created=created)
+    application = f"{batch.table}/{batch.id}/bronze"
+    stamp = place.stamp(application, batch, pipeline=lake.pipeline, layer="bronze", table=batch.table, run=batch.run_id)
     try:
-        stamped(writer, stamp).option("mergeSchema", evolve).save(path)
+        stamped(place.writer(audited, batch_predicate(batch)), stamp).option("mergeSchema", evolve).save(path)
     except Exception as error:
         if "DELTA_FAILED_TO_MERGE_FIELDS" in str(error) or "DELTA_MERGE_INCOMPATIBLE" in str(error):
             raise SchemaMismatch(
                 f"{path}: a column of the batch has another type than the table's. {brief(error)} Nothing was written."
             ) from error
         raise
+    return written(spark, path, stamp)
 
 
 def _with_audit_columns(rows: DataFrame, batch: Batch) -> DataFrame:
@@ -172,8 +174,3 @@ def _with_audit_columns(rows: DataFrame, batch: Batch) -> DataFrame:
         F.col(SOURCE_FILE),
         F.sha2(F.to_json(F.struct(*hashed)), 256).alias(RECORD_HASH),
     )
-
-
-def _stamp(lake: Lake, batch: Batch) -> Stamp:
-    metadata = {"pipeline": lake.pipeline, "layer": "bronze", "table": batch.table, "run": batch.run_id}
-    return Stamp(f"{batch.table}/{batch.id}/bronze", batch.generation, {**metadata, "batch": batch.to_dict()})

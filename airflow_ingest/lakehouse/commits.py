@@ -1,24 +1,27 @@
 """The commit protocol: a load's data, identity and counts land in one Delta commit, and are read back from it.
 
-`userMetadata` carries who wrote what; the transaction id (application: table, batch and layer; version: the batch's
-generation) makes Delta itself drop a second write of the same plan. Delta's DESCRIBE HISTORY gives both back together
-with its own operation metrics: https://docs.delta.io/delta-utility/#operation-metrics-keys
+`userMetadata` carries who wrote what; the transaction id (application: table, batch and layer; version: 1 for a batch's
+first load, then the generation) makes Delta itself drop a second write of the same plan. The log gives both back
+together with Delta's own operation metrics: https://docs.delta.io/delta-utility/#operation-metrics-keys
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_ingest.lakehouse.errors import LakehouseError
-from airflow_ingest.lakehouse.sql import table as sql_table
+from airflow_ingest.lakehouse.log import Commit, history
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrameWriter, SparkSession
+    from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
+
+    from airflow_ingest.lakehouse.model import Batch
 
 _USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 _TXN_APP_ID = "spark.databricks.delta.write.txnAppId"
@@ -30,7 +33,7 @@ class Stamp:
     """What a write puts into its commit beside the data.
 
     (`application`, `version`) is the write's transaction id: Delta takes one version of an application once, and
-    only in rising order.
+    only in rising order. What it does not take it drops in silence; `written` then gives the commit that came first.
     """
 
     application: str
@@ -44,18 +47,8 @@ class Stamp:
 
     @property
     def user_metadata(self) -> str:
-        known = {**self.metadata, "application": self.application, "generation": self.version}
+        known = {**self.metadata, "application": self.application, "transaction": self.version}
         return json.dumps(known, sort_keys=True, default=str)
-
-
-@dataclass(frozen=True)
-class Commit:
-    """One line of a table's history, as far as this package wrote it."""
-
-    version: int
-    operation: str
-    metadata: Mapping[str, Any]
-    metrics: Mapping[str, int]
 
 
 def generation() -> int:
@@ -70,6 +63,48 @@ def stamped(writer: DataFrameWriter, stamp: Stamp) -> DataFrameWriter:
         .option("txnAppId", stamp.application)
         .option("txnVersion", stamp.version)
     )
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a batch's rows belong in a table that keeps batches apart (bronze, DLQ).
+
+    - `first`: the table has never had rows of this batch, so they are appended; else they replace those there
+    - `highest`: the end of the newest interval that the table has had; None where the log does not tell
+    """
+
+    first: bool
+    highest: str | None
+
+    @classmethod
+    def of(cls, batch: Batch, commits: Sequence[Commit], *, created: bool) -> Place:
+        """The place of `batch` in a table whose newest commits are `commits`, or which was just created.
+
+        Intervals mostly come in order, and then the last commit tells that this one is new. In doubt it is not.
+        """
+        highest = highest_of(commits)
+        if batch.interval is None or not (created or highest):
+            return cls(False, highest)
+        end = batch.interval.end.astimezone(timezone.utc).isoformat()
+        return cls(highest is None or end > highest, max(end, highest or end))
+
+    def stamp(self, application: str, batch: Batch, **metadata: Any) -> Stamp:
+        """The stamp for the write of `batch`: of two that are both the first, Delta takes one."""
+        version = _FIRST if self.first else batch.generation
+        return Stamp(application, version, {**metadata, "highest": self.highest, "batch": batch.to_dict()})
+
+    def writer(self, rows: DataFrame, predicate: str) -> DataFrameWriter:
+        """A writer that puts `rows` in their place; `predicate` holds for the rows of the batch alone."""
+        writer = rows.write.format("delta")
+        return writer.mode("append") if self.first else writer.mode("overwrite").option("replaceWhere", predicate)
+
+
+_FIRST = 1
+
+
+def highest_of(commits: Sequence[Commit]) -> str | None:
+    """What the newest of `commits` that tells it tells of `Place.highest`."""
+    return next((commit.metadata["highest"] for commit in commits if commit.metadata.get("highest")), None)
 
 
 @contextmanager
@@ -93,57 +128,16 @@ def stamping(spark: SparkSession, stamp: Stamp, settings: Mapping[str, str]) -> 
             spark.conf.unset(key)
 
 
-def history(spark: SparkSession, path: str, limit: int) -> list[Commit]:
-    """The last `limit` commits of the table at `path`, newest first; none if there is no table."""
-    try:
-        rows = (
-            spark.sql(f"DESCRIBE HISTORY {sql_table(path)} LIMIT {limit:d}")
-            .select("version", "operation", "userMetadata", "operationMetrics")
-            .collect()
-        )
-    except Exception as error:
-        if is_missing_table(error):
-            return []
-        raise
-    return [Commit(row[0], row[1], _metadata(row[2]), _metrics(row[3])) for row in rows]
-
-
 def written(spark: SparkSession, path: str, stamp: Stamp) -> Commit:
     """The commit that carries `stamp`: just made, or made by an earlier attempt at the same plan."""
     for limit in (3, 200):
         for commit in history(spark, path, limit):
-            if commit.metadata.get("application") == stamp.application and commit.metadata.get("generation") == (
-                stamp.version
+            if (commit.metadata.get("application"), commit.metadata.get("transaction")) == (
+                stamp.application,
+                stamp.version,
             ):
                 return commit
     raise LakehouseError(
         f"{path}: the write of {stamp.application!r} left no commit among the last 200. "
         "Another writer may have restored or replaced the table meanwhile; run the task again."
     )
-
-
-def is_missing_table(error: Exception) -> bool:
-    """Whether `error` says that there is no Delta table at a path."""
-    text = str(error)
-    return any(name in text for name in _MISSING)
-
-
-_MISSING = (
-    "DELTA_MISSING_DELTA_TABLE",
-    "DELTA_TABLE_NOT_FOUND",
-    "DELTA_TABLE_ONLY_OPERATION",
-    "DELTA_PATH_DOES_NOT_EXIST",
-    "PATH_NOT_FOUND",
-)
-
-
-def _metadata(text: str | None) -> Mapping[str, Any]:
-    try:
-        data = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}
-
-
-def _metrics(raw: Mapping[str, str] | None) -> Mapping[str, int]:
-    return {key: int(value) for key, value in (raw or {}).items() if value.lstrip("-").isdigit()}

@@ -12,10 +12,11 @@ from pyspark.sql import functions as F
 from airflow_ingest.config import Table
 from airflow_ingest.lakehouse.batches import held_batches
 from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, RECORD_HASH
-from airflow_ingest.lakehouse.commits import Stamp, history, stamping, written
+from airflow_ingest.lakehouse.commits import Stamp, highest_of, stamping, written
 from airflow_ingest.lakehouse.dlq import STATUS_OPEN, STATUS_REPLAYED
 from airflow_ingest.lakehouse.errors import LakehouseError, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
+from airflow_ingest.lakehouse.log import history
 from airflow_ingest.lakehouse.model import ReplayResult, RunInfo
 from airflow_ingest.lakehouse.silver.judged import ERRORS, ORDER, Judged, judge_rows, judging, silver_of
 from airflow_ingest.lakehouse.silver.merge import merge_rows, published_rows
@@ -134,7 +135,10 @@ def _merge(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInf
 
 def _mark(spark: SparkSession, lake: Lake, name: str, run: RunInfo, judged: Judged) -> None:
     judged.rows.select(_LETTER, ERRORS, F.lit(run.run_id).alias("run")).createOrReplaceTempView(_VERDICTS)
-    stamp = Stamp.now(f"{name}/replay/dlq", pipeline=lake.pipeline, layer="dlq", table=name, run=run.run_id)
+    highest = highest_of(history(spark, lake.dlq(name), 20))
+    stamp = Stamp.now(
+        f"{name}/replay/dlq", pipeline=lake.pipeline, layer="dlq", table=name, run=run.run_id, highest=highest
+    )
     try:
         with stamping(spark, stamp, {}):
             spark.sql(

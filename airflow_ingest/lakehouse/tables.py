@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import ArrayType, DataType, MapType, StructType
 
-from airflow_ingest.lakehouse.commits import is_missing_table
 from airflow_ingest.lakehouse.errors import SchemaMismatch, TableOwnedByOther
 from airflow_ingest.lakehouse.lake import Lake
+from airflow_ingest.lakehouse.log import is_missing_table
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.sql import table as sql_table
 

@@ -31,6 +31,18 @@ _LOOPBACK = {
     "spark.ui.enabled": "false",
 }
 
+_LOCAL_LAKE = {
+    "spark.delta.logStore.file.impl": "io.delta.storage.LocalLogStore",
+    "spark.sql.streaming.checkpointFileManagerClass": (
+        "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
+    ),
+}
+"""How Delta commits to a lake in a folder: the defaults go through Hadoop's FileContext, which starts a `readlink`
+process for every path, a dozen times a commit."""
+
+_LOCAL_FILES = "spark.airflow_ingest.shared_files"
+"""Tells its clients that a bare path means the same file to them and to Spark (`lakehouse.log` reads it)."""
+
 _DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -72,8 +84,10 @@ def arguments(settings: Embedded, folder: Path, port: int, jars: tuple[Path, ...
         "spark.master": f"local[{settings.cores}]",
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         **_DELTA,
+        **_LOCAL_LAKE,
         **SESSION_DEFAULTS,
         **SMALL_BATCHES,
+        _LOCAL_FILES: "false" if "spark.hadoop.fs.defaultFS" in settings.conf else "true",
         **settings.conf,
         **_LOOPBACK,
         "spark.connect.grpc.binding.port": str(port),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_ingest.lakehouse import Lake, LakehouseError, RunInfo, TableOwnedByOther, hold_batch, ingest_bronze
-from airflow_ingest.lakehouse.commits import history
+from airflow_ingest.lakehouse.log import history
 from tests.lakehouse.conftest import Workbench, csv_table, run
 
 pytestmark = pytest.mark.spark

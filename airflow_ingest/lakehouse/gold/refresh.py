@@ -12,13 +12,15 @@ from pyspark.sql import functions as F
 
 from airflow_ingest.config import Gold
 from airflow_ingest.lakehouse.bronze import BATCH_ID
-from airflow_ingest.lakehouse.commits import Commit, Stamp, history, stamped, written
+from airflow_ingest.lakehouse.commits import Stamp, stamped, written
 from airflow_ingest.lakehouse.errors import LakehouseError, SourceNotFound
 from airflow_ingest.lakehouse.gold.changes import changed_partitions, reach
 from airflow_ingest.lakehouse.gold.query import with_tables
-from airflow_ingest.lakehouse.gold.rules import broken_rules
+from airflow_ingest.lakehouse.gold.rules import judge_result
 from airflow_ingest.lakehouse.lake import Lake
+from airflow_ingest.lakehouse.log import Commit, history
 from airflow_ingest.lakehouse.model import LoadResult, RowCounts, RunInfo, short_hash
+from airflow_ingest.lakehouse.quality.results import record
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.tables import change_feed, ensure
 
@@ -128,22 +130,32 @@ def _publish(
     partitions: Sequence[Any] | None,
     stamp: Stamp,
 ) -> None:
-    path = lake.gold(name)
-    checked = rows.persist() if gold.quality.rules else rows
+    if not gold.quality.rules:
+        _write(lake.gold(name), gold, rows, partitions, stamp)
+        return
+    checked = rows.persist()
     try:
-        if gold.quality.rules and (broken := broken_rules(spark, lake, name, gold, run, checked)):
-            raise LakehouseError(
-                f"gold.{name} keeps its old version, since the new result breaks its rules: {'; '.join(broken)}. "
-                "Correct the inputs or the rules, then clear this task."
-            )
-        writer = stamped(checked.write.format("delta").mode("overwrite"), stamp)
-        if partitions is None:
-            writer.option("overwriteSchema", True).partitionBy(*gold.partition_by).save(path)
-        else:
-            writer.option("replaceWhere", _predicate(gold, partitions)).option("mergeSchema", True).save(path)
+        judgement = judge_result(name, gold, checked)
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            recording = pool.submit(record, spark, lake, run, judgement)
+            if not judgement.broken:
+                _write(lake.gold(name), gold, checked, partitions, stamp)
+            recording.result()
     finally:
-        if checked is not rows:
-            checked.unpersist()
+        checked.unpersist()
+    if judgement.broken:
+        raise LakehouseError(
+            f"gold.{name} keeps its old version, since the new result breaks its rules: {'; '.join(judgement.broken)}. "
+            "Correct the inputs or the rules, then clear this task."
+        )
+
+
+def _write(path: str, gold: Gold, rows: DataFrame, partitions: Sequence[Any] | None, stamp: Stamp) -> None:
+    writer = stamped(rows.write.format("delta").mode("overwrite"), stamp)
+    if partitions is None:
+        writer.option("overwriteSchema", True).partitionBy(*gold.partition_by).save(path)
+    else:
+        writer.option("replaceWhere", _predicate(gold, partitions)).option("mergeSchema", True).save(path)
 
 
 def _predicate(gold: Gold, partitions: Sequence[Any]) -> str:

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from airflow_ingest.config import Gold
-from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.model import RuleResult, RunInfo
+from airflow_ingest.lakehouse.model import RuleResult
 from airflow_ingest.lakehouse.quality import batch_rules
-from airflow_ingest.lakehouse.quality.results import Judgement, record
+from airflow_ingest.lakehouse.quality.results import Judgement
 from airflow_ingest.lakehouse.quality.row_rules import failing_condition, outcome
 
 
-def broken_rules(spark: SparkSession, lake: Lake, name: str, gold: Gold, run: RunInfo, rows: DataFrame) -> list[str]:
-    """The rules of severity error that `rows` break, each with what was found; every outcome is recorded."""
+def judge_result(name: str, gold: Gold, rows: DataFrame) -> Judgement:
+    """What the rules of the gold table `name` say of `rows`: `block` if one of severity error is broken."""
     results = _evaluate(gold, rows)
-    broken = [result for result in results if not result.passed and result.severity == "error"]
-    record(spark, lake, run, Judgement(f"gold.{name}", "", 0, tuple(results), "block" if broken else "pass"))
-    return [f"{result.name}: {result.message}" for result in broken]
+    broken = any(not result.passed and result.severity == "error" for result in results)
+    return Judgement(f"gold.{name}", "", 0, tuple(results), "block" if broken else "pass")
 
 
 def _evaluate(gold: Gold, rows: DataFrame) -> list[RuleResult]:

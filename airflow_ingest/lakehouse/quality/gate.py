@@ -12,9 +12,10 @@ from pyspark.sql import functions as F
 
 from airflow_ingest.config import Table
 from airflow_ingest.lakehouse.bronze import PROCESSING_DATE, batch_predicate
-from airflow_ingest.lakehouse.commits import Stamp, stamped
+from airflow_ingest.lakehouse.commits import Place, generation, stamped
 from airflow_ingest.lakehouse.dlq import dead_letters
 from airflow_ingest.lakehouse.lake import Lake
+from airflow_ingest.lakehouse.log import history
 from airflow_ingest.lakehouse.model import (
     Batch,
     GateOutcome,
@@ -100,13 +101,18 @@ def _measure_and_reject(
     first, *others = (F.expr(sql).alias(alias) for alias, sql in aggregates.items())
     letters = dead_letters(rows.observe(seen, first, *others), batch, run, fingerprint)
     path = lake.dlq(batch.table)
-    ensure(spark, lake, path, letters, columns=(), partition_by=(PROCESSING_DATE,))
-    stamp = Stamp.now(
-        f"{batch.table}/{batch.id}/dlq", pipeline=lake.pipeline, layer="dlq", table=batch.table, run=run.run_id
+    created = ensure(spark, lake, path, letters, columns=(), partition_by=(PROCESSING_DATE,))
+    place = Place.of(batch, history(spark, path, 20), created=created)
+    stamp = place.stamp(
+        f"{batch.table}/{batch.id}/dlq",
+        batch.model_copy(update={"generation": generation()}),
+        pipeline=lake.pipeline,
+        layer="dlq",
+        table=batch.table,
+        run=run.run_id,
     )
-    writer = letters.write.format("delta").mode("overwrite").option("replaceWhere", batch_predicate(batch))
     with _observing(spark):
-        stamped(writer, stamp).option("mergeSchema", True).save(path)
+        stamped(place.writer(letters, batch_predicate(batch)), stamp).option("mergeSchema", True).save(path)
     return seen.get
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import Self
 
-from airflow_ingest.lakehouse.commits import Stamp
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.model import Decision, GateOutcome, RuleResult, RunInfo
 from airflow_ingest.lakehouse.ops import append_rows
@@ -34,6 +33,12 @@ class Judgement:
     rows_read: int | None = None
     rows_rejected: int | None = None
 
+    @property
+    def broken(self) -> list[str]:
+        """The rules of severity error that do not hold, each with what was found."""
+        failed = (rule for rule in self.rules if not rule.passed and rule.severity == "error")
+        return [f"{rule.name}: {rule.message}" for rule in failed]
+
     @classmethod
     def of(cls, gate: GateOutcome) -> Self:
         """What the gate found, as it is written down."""
@@ -59,5 +64,5 @@ def record(spark: SparkSession, lake: Lake, run: RunInfo, judgement: Judgement) 
         lake.ops("quality_results"),
         COLUMNS,
         [{**shared, "rule": rule.name, **{key: getattr(rule, key) for key in told}} for rule in judgement.rules],
-        Stamp.now(f"{judgement.table}/{judgement.batch_id}/quality", pipeline=lake.pipeline, run=run.run_id),
+        run.run_id,
     )

@@ -10,9 +10,10 @@ from pyspark.sql import functions as F
 
 from airflow_ingest.config import Silver, Table
 from airflow_ingest.lakehouse.bronze import BATCH_ID
-from airflow_ingest.lakehouse.commits import Commit, Stamp, stamped, stamping, written
+from airflow_ingest.lakehouse.commits import Stamp, stamped, stamping, written
 from airflow_ingest.lakehouse.errors import ReconciliationError, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
+from airflow_ingest.lakehouse.log import Commit
 from airflow_ingest.lakehouse.model import Batch, GateOutcome, LoadResult, RowCounts, RunInfo
 from airflow_ingest.lakehouse.quality.gate import rule_version
 from airflow_ingest.lakehouse.silver.judged import PUBLISHED, SEQUENCE, Judged, judge, judging

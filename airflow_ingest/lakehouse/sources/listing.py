@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from airflow_ingest.lakehouse.commits import is_missing_table
 from airflow_ingest.lakehouse.errors import SourceNotFound
+from airflow_ingest.lakehouse.log import is_missing_table
 from airflow_ingest.lakehouse.model import SourceFile
 
 if TYPE_CHECKING:

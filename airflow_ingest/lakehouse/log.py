@@ -1,0 +1,120 @@
+"""Reading a Delta table's log: who committed what, newest first.
+
+Where Spark works on this machine's files, the commit files are read as they are
+(https://github.com/delta-io/delta/blob/master/PROTOCOL.md#delta-log-entries), in about a millisecond; elsewhere Spark
+reads them (DESCRIBE HISTORY), which is a job. Both give the same commits.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_ingest.lakehouse.sql import table as sql_table
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+SHARED_FILES = "spark.airflow_ingest.shared_files"
+"""A server setting, true where Spark's own files are those of this process: the embedded server has it."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit of a table: what its writer put beside the data, and what Delta counted."""
+
+    version: int
+    operation: str
+    metadata: Mapping[str, Any]
+    metrics: Mapping[str, int] = field(default_factory=dict)
+
+
+def history(spark: SparkSession, path: str, limit: int) -> list[Commit]:
+    """The last `limit` commits of the table at `path`, newest first; none if there is no table."""
+    folder = _shared_folder(spark, path)
+    return _from_spark(spark, path, limit) if folder is None else list(_from_files(folder / "_delta_log", limit))
+
+
+def is_missing_table(error: Exception) -> bool:
+    """Whether `error` says that there is no Delta table at a path."""
+    text = str(error)
+    return any(name in text for name in _MISSING)
+
+
+_MISSING = (
+    "DELTA_MISSING_DELTA_TABLE",
+    "DELTA_TABLE_NOT_FOUND",
+    "DELTA_TABLE_ONLY_OPERATION",
+    "DELTA_PATH_DOES_NOT_EXIST",
+    "PATH_NOT_FOUND",
+)
+
+
+def _shared_folder(spark: SparkSession, path: str) -> Path | None:
+    local = path.removeprefix("file://") if path.startswith("file:///") else path
+    return Path(local) if "://" not in local and _shares_files(spark) else None
+
+
+@lru_cache(maxsize=8)
+def _shares_files(spark: SparkSession) -> bool:
+    return spark.conf.get(SHARED_FILES, "false") == "true"
+
+
+def _from_files(log: Path, limit: int) -> Iterator[Commit]:
+    newest = _newest(log)
+    for version in range(newest, max(-1, newest - limit), -1):
+        try:
+            with _commit_file(log, version).open(encoding="utf-8") as lines:
+                found = next((line for line in lines if line.startswith('{"commitInfo"')), "{}")
+        except FileNotFoundError:
+            return  # older ones were cleaned up
+        info: Mapping[str, Any] = json.loads(found).get("commitInfo", {})
+        metadata, metrics = _metadata(info.get("userMetadata")), _metrics(info.get("operationMetrics"))
+        yield Commit(version, info.get("operation", ""), metadata, metrics)
+
+
+def _newest(log: Path) -> int:
+    """The newest version in `log`, or -1: found from the last checkpoint on, so that a long log costs no more."""
+    try:
+        version = int(json.loads((log / "_last_checkpoint").read_text())["version"])
+    except (OSError, ValueError, KeyError):
+        version = 0
+    if not _commit_file(log, version).exists():
+        version = max((int(file.stem) for file in log.glob("*.json") if file.stem.isdigit()), default=-1)
+    while _commit_file(log, version + 1).exists():
+        version += 1
+    return version
+
+
+def _commit_file(log: Path, version: int) -> Path:
+    return log / f"{version:020d}.json"
+
+
+def _from_spark(spark: SparkSession, path: str, limit: int) -> list[Commit]:
+    try:
+        rows = (
+            spark.sql(f"DESCRIBE HISTORY {sql_table(path)} LIMIT {limit:d}")
+            .select("version", "operation", "userMetadata", "operationMetrics")
+            .collect()
+        )
+    except Exception as error:
+        if is_missing_table(error):
+            return []
+        raise
+    return [Commit(row[0], row[1], _metadata(row[2]), _metrics(row[3])) for row in rows]
+
+
+def _metadata(text: str | None) -> Mapping[str, Any]:
+    try:
+        data = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _metrics(raw: Mapping[str, str] | None) -> Mapping[str, int]:
+    return {key: int(value) for key, value in (raw or {}).items() if value.lstrip("-").isdigit()}
