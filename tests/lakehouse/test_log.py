@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import pytest
 
 from airflow_ingest.lakehouse import log
 from airflow_ingest.lakehouse.log import SHARED_FILES, _from_files, _from_spark, history
-from airflow_ingest.runtime import session
+from airflow_ingest.runtime import ServerStatus, session
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -19,16 +20,26 @@ def append(spark: SparkSession, path: str, note: str) -> None:
     spark.range(3).coalesce(1).write.format("delta").mode("append").option("userMetadata", note).save(path)
 
 
+@pytest.fixture(scope="module")
+def original(spark_server: ServerStatus, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("original")
+    with session() as spark:
+        write_history(spark, str(folder))
+    return folder
+
+
 @pytest.fixture
-def table(spark: SparkSession, tmp_path: Path) -> str:
-    path = str(tmp_path / "a table")
+def table(original: Path, tmp_path: Path) -> str:
+    return str(shutil.copytree(original, tmp_path / "a table"))
+
+
+def write_history(spark: SparkSession, path: str) -> None:
     for number in range(12):
         append(spark, path, f'{{"number": {number}}}')
     append(spark, path, "not JSON")
     spark.sql(f"DELETE FROM delta.`{path}` WHERE id = 1").collect()
     spark.sql(f"OPTIMIZE delta.`{path}`").collect()
     spark.sql(f"RESTORE TABLE delta.`{path}` TO VERSION AS OF 3").collect()
-    return path
 
 
 def test_the_files_tell_what_spark_tells(spark: SparkSession, table: str) -> None:
