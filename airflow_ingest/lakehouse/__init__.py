@@ -20,7 +20,7 @@ from airflow_ingest.lakehouse.errors import (
 from airflow_ingest.lakehouse.lake import Lake
 
 if TYPE_CHECKING:
-    from airflow_ingest.lakehouse.batches import hold_batch
+    from airflow_ingest.lakehouse.batches import decide_held, hold_batch
     from airflow_ingest.lakehouse.bronze import ingest_bronze
     from airflow_ingest.lakehouse.gold.refresh import refresh_gold
     from airflow_ingest.lakehouse.model import (
@@ -51,6 +51,7 @@ __all__ = [
     "SourceNotFound",
     "SourceUnreadable",
     "TableOwnedByOther",
+    "decide_held",
     "hold_batch",
     "ingest_bronze",
     "merge_silver",
@@ -63,6 +64,7 @@ _HOME = {
     **dict.fromkeys(
         ("Batch", "GateOutcome", "Interval", "LoadResult", "ReplayResult", "RowCounts", "RunInfo"), "model"
     ),
+    "decide_held": "batches",
     "hold_batch": "batches",
     "ingest_bronze": "bronze",
     "merge_silver": "silver.merge",

@@ -1,64 +1,48 @@
-"""The states of batches: what silver has still to take, and what is held."""
+"""The states of batches: what silver has still to take, what is held, and what was decided about it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Literal
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from airflow_ingest.lakehouse.errors import LakehouseError
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import history
 from airflow_ingest.lakehouse.model import Batch, GateOutcome, RunInfo
 from airflow_ingest.lakehouse.ops import append_rows
+from airflow_ingest.lakehouse.progress import progress_of
 
-_LOOK_BACK = 200
+State = Literal["held", "released", "discarded", "superseded"]
 
-BATCH_STATES = (
+_BOOK = "batches"
+_COLUMNS = (
     "pipeline string, table string, batch_id string, generation bigint, state string, reason string, "
     "run_id string, batch string"
 )
+_CLOSED = ("held", "discarded", "superseded")
 
 
 def pending_batches(spark: SparkSession, lake: Lake, name: str, run: RunInfo, batch: Batch) -> tuple[Batch, ...]:
     """What silver has to take in this run, oldest first: `batch`, and for a live run all that was left behind.
 
-    A batch is left behind when bronze's log has it, silver's log has not, and nobody holds it.
+    A batch is left behind when bronze's log has it and silver's log has not, unless it is held or was discarded.
     """
     if run.in_its_lane:
         return (batch,)
-    newest: dict[str, Batch] = {}
-    for commit in history(spark, lake.bronze(name), _LOOK_BACK):
-        if found := commit.metadata.get("batch"):
-            newest.setdefault(found["id"], Batch.from_dict(found))
-    newest[batch.id] = batch
-    settled = _merged(spark, lake, name) | held_batches(spark, lake, name)
-    left = [found for found in newest.values() if found.key not in settled]
-    return tuple(sorted(left, key=lambda found: (found.order, found.generation)))
+    left = [found for found in progress_of(spark, lake, name).behind if found.id != batch.id]
+    if left:
+        states = batch_states(spark, lake, name)
+        left = [_as_decided(found, states) for found in left if states.get(found.key) not in _CLOSED]
+    return tuple(sorted([*left, batch], key=lambda found: (found.order, found.generation)))
 
 
 def hold_batch(spark: SparkSession, lake: Lake, name: str, run: RunInfo, outcome: GateOutcome) -> str:
     """Records that the gate held the batch of `outcome`, and returns what the people who run it have to know."""
     reason = "; ".join(outcome.reasons)
-    append_rows(
-        spark,
-        lake.ops("batches"),
-        BATCH_STATES,
-        [
-            {
-                "pipeline": lake.pipeline,
-                "table": name,
-                "batch_id": outcome.batch.id,
-                "generation": outcome.batch.generation,
-                "state": "held",
-                "reason": reason,
-                "run_id": run.run_id,
-                "batch": outcome.batch.model_dump_json(),
-            }
-        ],
-        run.run_id,
-    )
+    set_state(spark, lake, outcome.batch, "held", reason, run.run_id)
     return (
         f"{lake.pipeline}.{name}: batch {outcome.batch.id} is held, nothing of it reached silver: {reason}. "
         f"Its rows are in {lake.bronze(name)}, the rejected ones in {lake.dlq(name)}. "
@@ -66,27 +50,64 @@ def hold_batch(spark: SparkSession, lake: Lake, name: str, run: RunInfo, outcome
     )
 
 
-def _merged(spark: SparkSession, lake: Lake, name: str) -> set[tuple[str, int]]:
-    commits = history(spark, lake.silver(name), _LOOK_BACK)
-    return {_key(commit.metadata["batch"]) for commit in commits if commit.metadata.get("batch")}
+def decide_held(
+    spark: SparkSession,
+    lake: Lake,
+    name: str,
+    batch_id: str,
+    decision: Literal["released", "discarded"],
+    *,
+    reason: str,
+    run_id: str,
+) -> Batch:
+    """Lets a held batch through to silver, or throws it away, for a `reason` that is kept; returns the batch.
+
+    A released batch is merged by the next live run. Raises LakehouseError if the batch is not held now.
+    """
+    held = [key for key, state in batch_states(spark, lake, name).items() if state == "held"]
+    batch = next((batch for batch in _written_down(spark, lake, name, batch_id) if batch.key in held), None)
+    if batch is None:
+        others = ", ".join(sorted({key[0] for key in held})) or "none"
+        raise LakehouseError(f"{lake.pipeline}.{name}: the batch {batch_id} is not held. Held now: {others}.")
+    set_state(spark, lake, batch, decision, reason, run_id)
+    return batch
 
 
-def held_batches(spark: SparkSession, lake: Lake, name: str) -> set[tuple[str, int]]:
-    """The (id, generation) of the batches that the gate held."""
-    from airflow_ingest.lakehouse.tables import properties
-
-    if properties(spark, lake.ops("batches")) is None:
-        return set()
-    states = spark.read.format("delta").load(lake.ops("batches"))
-    held: Sequence[Any] = (
-        states.where(
-            (F.col("pipeline") == F.lit(lake.pipeline)) & (F.col("table") == F.lit(name)) & (F.col("state") == "held")
-        )
-        .select("batch_id", "generation")
-        .collect()
-    )
-    return {(row[0], row[1]) for row in held}
+def set_state(spark: SparkSession, lake: Lake, batch: Batch, state: State, reason: str, run_id: str) -> None:
+    """Writes a batch's new state into `ops/batches`."""
+    row = {
+        "pipeline": lake.pipeline,
+        "table": batch.table,
+        "batch_id": batch.id,
+        "generation": batch.generation,
+        "state": state,
+        "reason": reason,
+        "run_id": run_id,
+        "batch": batch.model_dump_json(),
+    }
+    append_rows(spark, lake.ops(_BOOK), _COLUMNS, [row], run_id)
 
 
-def _key(batch: dict[str, Any]) -> tuple[str, int]:
-    return batch["id"], batch["generation"]
+def batch_states(spark: SparkSession, lake: Lake, name: str) -> Mapping[tuple[str, int], str]:
+    """The newest state of every batch of a table that has one, by id and generation."""
+    if not history(spark, lake.ops(_BOOK), 1):
+        return {}
+    newest = F.max_by("state", "at").alias("state")
+    rows = _rows(spark, lake, name).groupBy("batch_id", "generation").agg(newest).collect()
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
+def _written_down(spark: SparkSession, lake: Lake, name: str, batch_id: str) -> list[Batch]:
+    if not history(spark, lake.ops(_BOOK), 1):
+        return []
+    rows = _rows(spark, lake, name).where(F.col("batch_id") == F.lit(batch_id)).select("batch").distinct().collect()
+    return [Batch.model_validate_json(row[0]) for row in rows]
+
+
+def _rows(spark: SparkSession, lake: Lake, name: str) -> DataFrame:
+    states = spark.read.format("delta").load(lake.ops(_BOOK))
+    return states.where((F.col("pipeline") == F.lit(lake.pipeline)) & (F.col("table") == F.lit(name)))
+
+
+def _as_decided(batch: Batch, states: Mapping[tuple[str, int], str]) -> Batch:
+    return batch.model_copy(update={"released": states.get(batch.key) == "released"})

@@ -32,6 +32,7 @@ STEP = "ingest_bronze"
 BATCH_ID = "_batch_id"
 PROCESSING_DATE = "_processing_date"
 RECORD_HASH = "_record_hash"
+BATCH_ORDER = "_batch_order"
 AUDIT_COLUMNS = (
     BATCH_ID,
     "_run_id",
@@ -40,6 +41,7 @@ AUDIT_COLUMNS = (
     "_source_system",
     SOURCE_FILE,
     RECORD_HASH,
+    BATCH_ORDER,
 )
 
 
@@ -91,6 +93,11 @@ def plan_batch(name: str, table: Table, run: RunInfo, files: tuple[SourceFile, .
         processing_date=(run.interval.start if run.interval else now).date(),
         files=files,
     )
+
+
+def read_bronze(spark: SparkSession, lake: Lake, name: str, version: int) -> DataFrame:
+    """All rows of bronze as they were at `version`."""
+    return spark.read.format("delta").option("versionAsOf", version).load(lake.bronze(name))
 
 
 def read_batch(spark: SparkSession, lake: Lake, batch: Batch) -> DataFrame:
@@ -173,4 +180,5 @@ def _with_audit_columns(rows: DataFrame, batch: Batch) -> DataFrame:
         F.lit("files").alias("_source_system"),
         F.col(SOURCE_FILE),
         F.sha2(F.to_json(F.struct(*hashed)), 256).alias(RECORD_HASH),
+        F.lit(batch.order).alias(BATCH_ORDER),
     )

@@ -71,10 +71,12 @@ class Place:
 
     - `first`: the table has never had rows of this batch, so they are appended; else they replace those there
     - `highest`: the end of the newest interval that the table has had; None where the log does not tell
+    - `older`: the table has had a newer interval than this batch's
     """
 
     first: bool
     highest: str | None
+    older: bool = False
 
     @classmethod
     def of(cls, batch: Batch, commits: Sequence[Commit], *, created: bool) -> Place:
@@ -86,7 +88,7 @@ class Place:
         if batch.interval is None or not (created or highest):
             return cls(False, highest)
         end = batch.interval.end.astimezone(timezone.utc).isoformat()
-        return cls(highest is None or end > highest, max(end, highest or end))
+        return cls(highest is None or end > highest, max(end, highest or end), highest is not None and end < highest)
 
     def stamp(self, application: str, batch: Batch, **metadata: Any) -> Stamp:
         """The stamp for the write of `batch`: of two that are both the first, Delta takes one."""

@@ -8,7 +8,7 @@ reads them (DESCRIBE HISTORY), which is a job. Both give the same commits.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -25,18 +25,37 @@ SHARED_FILES = "spark.airflow_ingest.shared_files"
 
 @dataclass(frozen=True)
 class Commit:
-    """One commit of a table: what its writer put beside the data, and what Delta counted."""
+    """One commit of a table: what its writer put beside the data, and what Delta counted.
+
+    `restored` is the version that a RESTORE went back to; -1 if it was asked for by time.
+    """
 
     version: int
     operation: str
     metadata: Mapping[str, Any]
     metrics: Mapping[str, int] = field(default_factory=dict)
+    restored: int | None = None
 
 
 def history(spark: SparkSession, path: str, limit: int) -> list[Commit]:
     """The last `limit` commits of the table at `path`, newest first; none if there is no table."""
     folder = _shared_folder(spark, path)
     return _from_spark(spark, path, limit) if folder is None else list(_from_files(folder / "_delta_log", limit))
+
+
+def commits_after(spark: SparkSession, path: str, version: int) -> list[Commit]:
+    """The commits above `version`, newest first, as far as the log still has them."""
+    newest = history(spark, path, 1)
+    return history(spark, path, newest[0].version - version) if newest and newest[0].version > version else []
+
+
+def in_effect(commits: Iterable[Commit]) -> Iterator[Commit]:
+    """Those of `commits`, newest first, that no RESTORE has undone."""
+    ceiling: int | None = None
+    for commit in commits:
+        if ceiling is None or commit.version <= ceiling:
+            yield commit
+            ceiling = commit.restored if commit.restored is not None else ceiling
 
 
 def is_missing_table(error: Exception) -> bool:
@@ -73,8 +92,13 @@ def _from_files(log: Path, limit: int) -> Iterator[Commit]:
         except FileNotFoundError:
             return  # older ones were cleaned up
         info: Mapping[str, Any] = json.loads(found).get("commitInfo", {})
-        metadata, metrics = _metadata(info.get("userMetadata")), _metrics(info.get("operationMetrics"))
-        yield Commit(version, info.get("operation", ""), metadata, metrics)
+        yield _commit(
+            version,
+            info.get("operation", ""),
+            info.get("userMetadata"),
+            info.get("operationMetrics"),
+            info.get("operationParameters"),
+        )
 
 
 def _newest(log: Path) -> int:
@@ -98,14 +122,29 @@ def _from_spark(spark: SparkSession, path: str, limit: int) -> list[Commit]:
     try:
         rows = (
             spark.sql(f"DESCRIBE HISTORY {sql_table(path)} LIMIT {limit:d}")
-            .select("version", "operation", "userMetadata", "operationMetrics")
+            .select("version", "operation", "userMetadata", "operationMetrics", "operationParameters")
             .collect()
         )
     except Exception as error:
         if is_missing_table(error):
             return []
         raise
-    return [Commit(row[0], row[1], _metadata(row[2]), _metrics(row[3])) for row in rows]
+    return [_commit(*row) for row in rows]
+
+
+def _commit(
+    version: int,
+    operation: str,
+    metadata: str | None,
+    metrics: Mapping[str, str] | None,
+    parameters: Mapping[str, Any] | None,
+) -> Commit:
+    restored = _version((parameters or {}).get("version")) if operation == "RESTORE" else None
+    return Commit(version, operation, _metadata(metadata), _metrics(metrics), restored)
+
+
+def _version(parameter: Any) -> int:
+    return int(parameter) if str(parameter).isdigit() else -1
 
 
 def _metadata(text: str | None) -> Mapping[str, Any]:

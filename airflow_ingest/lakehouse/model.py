@@ -14,7 +14,9 @@ LoadStatus = Literal["loaded", "unchanged", "skipped"]
 Decision = Literal["pass", "warn", "block"]
 
 
-class _Value(BaseModel):
+class Value(BaseModel):
+    """What travels between steps: frozen, and forward compatible (unknown fields are ignored)."""
+
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     def to_dict(self) -> dict[str, Any]:
@@ -27,14 +29,14 @@ class _Value(BaseModel):
         return cls.model_validate(data)
 
 
-class Interval(_Value):
+class Interval(Value):
     """A data interval: start included, end excluded, both aware."""
 
     start: AwareDatetime
     end: AwareDatetime
 
 
-class RunInfo(_Value):
+class RunInfo(Value):
     """Who asks for a load. `live` follows the schedule; `backfill` and `manual` work on their own interval alone."""
 
     pipeline: str
@@ -48,7 +50,7 @@ class RunInfo(_Value):
         return self.kind != "live"
 
 
-class SourceFile(_Value):
+class SourceFile(Value):
     """One file of a listing: its path, its size in bytes and when it was modified (seconds since the epoch)."""
 
     path: str
@@ -56,11 +58,12 @@ class SourceFile(_Value):
     modified: float
 
 
-class Batch(_Value):
+class Batch(Value):
     """The pinned input of one load.
 
     `id` is the same for every attempt and every re-run over the same interval; `generation` (milliseconds since the
-    epoch at planning) grows with each deliberate plan, so that the newest plan of a batch is the one that counts.
+    epoch at planning) grows with each deliberate plan, so that the newest plan of a batch is the one that counts. A
+    `released` batch was held, and somebody let it through: the gate is not asked again.
     """
 
     table: str
@@ -71,6 +74,11 @@ class Batch(_Value):
     processing_date: date
     files: tuple[SourceFile, ...] = ()
     columns: tuple[str, ...] = ()
+    released: bool = False
+
+    def without_files(self) -> Self:
+        """The batch for a log that many batches stand in."""
+        return self.model_copy(update={"files": ()})
 
     @property
     def order(self) -> datetime:
@@ -85,8 +93,11 @@ class Batch(_Value):
         return self.id, self.generation
 
 
-class RowCounts(_Value):
-    """What became of the rows that were read. They reconcile: see `unaccounted`."""
+class RowCounts(Value):
+    """What became of the rows that were read. They reconcile: see `unaccounted`.
+
+    `retracted` stands beside the account: rows that an earlier load of the batch had in the table and this one has not.
+    """
 
     read: int = 0
     inserted: int = 0
@@ -97,6 +108,7 @@ class RowCounts(_Value):
     rejected: int = 0
     filtered: int = 0
     deduplicated: int = 0
+    retracted: int = 0
 
     @property
     def written(self) -> int:
@@ -110,7 +122,7 @@ class RowCounts(_Value):
         return self.read - settled
 
 
-class LoadResult(_Value):
+class LoadResult(Value):
     """What one load of one table did."""
 
     step: str
@@ -132,7 +144,7 @@ class LoadResult(_Value):
         return cls(step=step, table=batch.table, batch=batch, watermark_from=start, watermark_to=end, **found)
 
 
-class RuleResult(_Value):
+class RuleResult(Value):
     """The outcome of one rule on one batch. `failing` counts rows; `value` is what a batch rule measured."""
 
     name: str
@@ -145,7 +157,7 @@ class RuleResult(_Value):
     message: str = ""
 
 
-class PartitionRange(_Value):
+class PartitionRange(Value):
     """The least and the greatest value of a partition column among a batch's accepted rows, as SQL literals."""
 
     column: str
@@ -153,7 +165,7 @@ class PartitionRange(_Value):
     high: str
 
 
-class GateOutcome(_Value):
+class GateOutcome(Value):
     """What the gate found in a batch, and whether the batch may be published."""
 
     table: str
@@ -168,7 +180,7 @@ class GateOutcome(_Value):
     seconds: float = 0.0
 
 
-class ReplayResult(_Value):
+class ReplayResult(Value):
     """What a replay did with the open dead letters of a table: `tried` = `replayed` + `rejected`."""
 
     table: str

@@ -10,16 +10,16 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from airflow_ingest.config import Table
-from airflow_ingest.lakehouse.batches import held_batches
-from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, RECORD_HASH
+from airflow_ingest.lakehouse.batches import batch_states
+from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ORDER, RECORD_HASH
 from airflow_ingest.lakehouse.commits import Stamp, highest_of, stamping, written
 from airflow_ingest.lakehouse.dlq import STATUS_OPEN, STATUS_REPLAYED
 from airflow_ingest.lakehouse.errors import LakehouseError, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import history
 from airflow_ingest.lakehouse.model import ReplayResult, RunInfo
-from airflow_ingest.lakehouse.silver.judged import ERRORS, ORDER, Judged, judge_rows, judging, silver_of
-from airflow_ingest.lakehouse.silver.merge import merge_rows, published_rows
+from airflow_ingest.lakehouse.silver.judged import ERRORS, Judged, judge_rows, judging, published_rows, silver_of
+from airflow_ingest.lakehouse.silver.merge import merge_rows
 from airflow_ingest.lakehouse.sources.files import SOURCE_FILE
 from airflow_ingest.lakehouse.sql import quote
 from airflow_ingest.lakehouse.sql import table as sql_table
@@ -75,7 +75,8 @@ def _open_letters(
 ) -> DataFrame:
     letters = spark.read.format("delta").option("versionAsOf", version).load(lake.dlq(name))
     letters = letters.where(F.col("status") == F.lit(STATUS_OPEN))
-    if held := held_batches(spark, lake, name):
+    states = batch_states(spark, lake, name)
+    if held := [key for key, state in states.items() if state in ("held", "discarded")]:
         letters = letters.where(
             ~F.struct("_batch_id", "generation").isin([F.struct(F.lit(b), F.lit(g)) for b, g in held])
         )
@@ -102,8 +103,8 @@ def _as_bronze(spark: SparkSession, lake: Lake, name: str, letters: DataFrame, f
         "_batch_id",
         F.col("source_file").alias(SOURCE_FILE),
         F.col("record_hash").alias(RECORD_HASH),
-        F.col("batch_order").alias(ORDER),
-    ).select("p.*", _LETTER, "_batch_id", SOURCE_FILE, RECORD_HASH, ORDER)
+        F.col("batch_order").alias(BATCH_ORDER),
+    ).select("p.*", _LETTER, "_batch_id", SOURCE_FILE, RECORD_HASH, BATCH_ORDER)
     return rows.withColumns({column: F.expr(sql) for column, sql in fix.items()}) if fix else rows
 
 

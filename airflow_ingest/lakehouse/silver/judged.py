@@ -15,9 +15,9 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from airflow_ingest.config import Silver, Table
-from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ID, RECORD_HASH, read_batch
+from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ID, BATCH_ORDER, RECORD_HASH, read_batch
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.model import Batch
+from airflow_ingest.lakehouse.model import Batch, RunInfo
 from airflow_ingest.lakehouse.quality.row_rules import failing_condition
 from airflow_ingest.lakehouse.silver.projection import Check, Projected, missing_columns, needed_columns, project
 from airflow_ingest.lakehouse.sources.files import CORRUPT_RECORD, REPLACEMENT_CHARACTER, SOURCE_FILE, UNREADABLE
@@ -27,7 +27,6 @@ SEQUENCE = "_sequence"
 ERRORS = "__errors"
 FILTERED = "__filtered"
 RANK = "__rank"
-ORDER = "__order"
 MALFORMED = "malformed"
 _EARLY = "__early_errors"
 SOURCE = "__source"
@@ -67,7 +66,7 @@ def judge(spark: SparkSession, lake: Lake, name: str, table: Table, batch: Batch
 
     Raises SchemaMismatch if the batch lacks a column that silver cannot do without.
     """
-    bronze = read_batch(spark, lake, batch).withColumn(ORDER, F.lit(batch.order))
+    bronze = read_batch(spark, lake, batch)
     missing: list[str] = []
     if batch.columns:
         where = f"tables.{name}: {', '.join(file.path for file in batch.files[:3])}"
@@ -77,12 +76,12 @@ def judge(spark: SparkSession, lake: Lake, name: str, table: Table, batch: Batch
 
 
 def judge_rows(rows: DataFrame, table: Table, *, carry: Sequence[str] = (), missing: Sequence[str] = ()) -> Judged:
-    """`rows`, which look as bronze's and have the order of their batch in `ORDER`, judged by today's configuration.
+    """`rows`, which look as bronze's, judged by today's configuration.
 
     The columns `carry` are passed on as they are.
     """
     silver = silver_of(table)
-    source = [column for column in rows.columns if column not in {*AUDIT_COLUMNS, CORRUPT_RECORD, ORDER, *carry}]
+    source = [column for column in rows.columns if column not in {*AUDIT_COLUMNS, CORRUPT_RECORD, *carry}]
     known = {name.lower() for name in source}
     for absent in (name for name in needed_columns(silver) if name.lower() not in known):
         rows = rows.withColumn(absent, F.lit(None).cast("string"))
@@ -96,7 +95,7 @@ def judge_rows(rows: DataFrame, table: Table, *, carry: Sequence[str] = (), miss
         F.expr(_filtered(silver.where)).alias(FILTERED),
         F.expr(_errors(before)).alias(_EARLY),
         *(F.col(quote(name)).alias(alias) for name, alias in unprojected.items()),
-        *(F.col(quote(name)) for name in (BATCH_ID, SOURCE_FILE, RECORD_HASH, ORDER, *carry)),
+        *(F.col(quote(name)) for name in (BATCH_ID, SOURCE_FILE, RECORD_HASH, BATCH_ORDER, *carry)),
     )
     malformed = f"exists({_EARLY}, e -> e.rule = '{MALFORMED}')"
     reasons = (
@@ -110,6 +109,17 @@ def judge_rows(rows: DataFrame, table: Table, *, carry: Sequence[str] = (), miss
         columns=tuple(column.name for column in columns),
         checks=(*before, *after),
         missing=tuple(missing),
+    )
+
+
+def published_rows(judged: Judged, run: RunInfo) -> DataFrame:
+    """The accepted rows of `judged`, one per key, as silver holds them."""
+    return judged.rows.where(F.expr(PUBLISHED)).select(
+        *(F.col(quote(name)) for name in judged.columns),
+        F.col(SEQUENCE),
+        F.col(BATCH_ID),
+        F.current_timestamp().alias("_ingested_at"),
+        F.lit(run.run_id).alias("_ingested_by"),
     )
 
 
@@ -165,7 +175,7 @@ def _source_sequence(sequence_by: Sequence[str], columns: Sequence[Projected]) -
 
 def _sequence(columns: Sequence[str]) -> Column:
     by = (F.col(quote(name)).alias(f"by_{i + 1}") for i, name in enumerate(columns))
-    return F.struct(*by, F.col(ORDER).alias("batch"), F.col(RECORD_HASH).alias("row"))
+    return F.struct(*by, F.col(BATCH_ORDER).alias("batch"), F.col(RECORD_HASH).alias("row"))
 
 
 def _rank(keys: Sequence[str]) -> str:

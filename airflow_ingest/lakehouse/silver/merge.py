@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from airflow_ingest.config import Silver, Table
+from airflow_ingest.lakehouse.batches import set_state
 from airflow_ingest.lakehouse.bronze import BATCH_ID
-from airflow_ingest.lakehouse.commits import Stamp, stamped, stamping, written
+from airflow_ingest.lakehouse.commits import Place, Stamp, stamped, stamping, written
 from airflow_ingest.lakehouse.errors import ReconciliationError, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import Commit
-from airflow_ingest.lakehouse.model import Batch, GateOutcome, LoadResult, RowCounts, RunInfo
+from airflow_ingest.lakehouse.log import Commit, history
+from airflow_ingest.lakehouse.model import Batch, GateOutcome, LoadResult, PartitionRange, RowCounts, RunInfo
+from airflow_ingest.lakehouse.progress import progress_of
 from airflow_ingest.lakehouse.quality.gate import rule_version
-from airflow_ingest.lakehouse.silver.judged import PUBLISHED, SEQUENCE, Judged, judge, judging
+from airflow_ingest.lakehouse.silver.judged import SEQUENCE, judge, judging, published_rows, silver_of
+from airflow_ingest.lakehouse.silver.retraction import Retraction, retraction
 from airflow_ingest.lakehouse.spark_errors import brief
-from airflow_ingest.lakehouse.sql import column, literal, quote
+from airflow_ingest.lakehouse.sql import column, literal
 from airflow_ingest.lakehouse.sql import table as sql_table
 from airflow_ingest.lakehouse.tables import change_feed, check_same_columns, ensure
 
@@ -42,12 +45,10 @@ def merge_silver(
     ReconciliationError if the account does not add up.
     """
     started = time.monotonic()
-    silver = table.silver
-    if silver is None:
-        raise ValueError(f"tables.{name} has no `silver`")
+    silver = silver_of(table)
     agreed = gate if gate and gate.batch.key == batch.key and gate.fingerprint == rule_version(table) else None
-    stamp = _stamp(lake, batch, run)
     path = lake.silver(name)
+    progress = progress_of(spark, lake, name)
     with judging(spark):
         judged = judge(spark, lake, name, table, batch)
         rows = published_rows(judged, run)
@@ -60,13 +61,35 @@ def merge_silver(
             partition_by=silver.partition_by,
             table_properties=change_feed(judged.columns),
         )
+        place = Place.of(batch, history(spark, path, 20), created=created)
+        stamp = Stamp.now(
+            f"{batch.table}/{batch.id}/silver",
+            pipeline=lake.pipeline,
+            layer="silver",
+            table=batch.table,
+            run=run.run_id,
+            batch=batch.to_dict(),
+            highest=place.highest,
+            progress=progress.after(batch).to_dict(),
+        )
+        if silver.load == "overwrite" and place.older:
+            return _superseded(spark, lake, batch, run, agreed, started)
         if silver.schema_ == "enforce" and not created:
             check_same_columns(path, spark.read.format("delta").load(path).schema, rows.schema)
+        retracted = None
         try:
             if silver.load == "overwrite":
                 _overwrite(path, rows, silver, stamp)
             else:
-                merge_rows(spark, path, rows, silver, stamp, agreed)
+                retracted = None if place.first else retraction(spark, lake, table, batch, rows, progress, run)
+                if retracted:
+                    merge_rows(spark, path, retracted.rows, silver, stamp, redo=batch)
+                else:
+                    merge_rows(spark, path, rows, silver, stamp, ranges=agreed.partitions if agreed else ())
+            commit = written(spark, path, stamp)
+            counts = _counts(commit, silver, agreed, retracted)
+            if counts.unaccounted > 0 and silver.load == "merge":
+                counts = counts.model_copy(update=_left_alone(spark, path, rows, silver, counts.unaccounted))
         except Exception as error:
             if any(name in str(error) for name in _TYPE_ERRORS):
                 raise SchemaMismatch(
@@ -74,10 +97,9 @@ def merge_silver(
                     "Nothing was written. Change the type under `silver.columns`, or load into a new table."
                 ) from error
             raise
-        commit = written(spark, path, stamp)
-        counts = _counts(commit, silver, agreed)
-        if counts.unaccounted > 0 and silver.load == "merge":
-            counts = counts.model_copy(update=_left_alone(spark, path, rows, silver, counts.unaccounted))
+        finally:
+            if retracted:
+                retracted.release()
     _reconcile(path, batch, counts, complete=agreed is not None)
     return LoadResult.of_batch(
         STEP,
@@ -91,15 +113,15 @@ def merge_silver(
 _TYPE_ERRORS = ("DELTA_FAILED_TO_MERGE_FIELDS", "DELTA_MERGE_INCOMPATIBLE", "DATATYPE_MISMATCH")
 
 
-def published_rows(judged: Judged, run: RunInfo) -> DataFrame:
-    """The accepted rows of `judged`, one per key, as silver holds them."""
-    return judged.rows.where(F.expr(PUBLISHED)).select(
-        *(F.col(quote(name)) for name in judged.columns),
-        F.col(SEQUENCE),
-        F.col(BATCH_ID),
-        F.current_timestamp().alias("_ingested_at"),
-        F.lit(run.run_id).alias("_ingested_by"),
-    )
+def _superseded(
+    spark: SparkSession, lake: Lake, batch: Batch, run: RunInfo, gate: GateOutcome | None, started: float
+) -> LoadResult:
+    """A whole table that is older than the one published: it is settled, and nothing is written."""
+    reason = "a newer load is published"
+    set_state(spark, lake, batch, "superseded", reason, run.run_id)
+    rows = gate.rows.model_copy(update={"superseded": gate.rows.unaccounted}) if gate else RowCounts()
+    seconds = time.monotonic() - started
+    return LoadResult.of_batch(STEP, batch, status="unchanged", reason=reason, rows=rows, seconds=seconds)
 
 
 def _overwrite(path: str, rows: DataFrame, silver: Silver, stamp: Stamp) -> None:
@@ -108,24 +130,35 @@ def _overwrite(path: str, rows: DataFrame, silver: Silver, stamp: Stamp) -> None
 
 
 def merge_rows(
-    spark: SparkSession, path: str, rows: DataFrame, silver: Silver, stamp: Stamp, gate: GateOutcome | None = None
+    spark: SparkSession,
+    path: str,
+    rows: DataFrame,
+    silver: Silver,
+    stamp: Stamp,
+    *,
+    ranges: Sequence[PartitionRange] = (),
+    redo: Batch | None = None,
 ) -> None:
     """MERGEs `rows` (see `published_rows`) into the table at `path` in one commit that carries `stamp`.
 
-    A row goes in where its key is new, where its sequence is above the one there, or where it corrects its own batch.
+    A row goes in where its key is new or its sequence is above the one there. With `redo`, the rows that a batch has in
+    the table give way to what `rows` say of their keys (see `Retraction`). `ranges` bound what the MERGE reads.
     """
     rows.createOrReplaceTempView(_SOURCE_VIEW)
-    on = " AND ".join([*_same_key(silver), *_pruning(gate)])
-    newer = f"{column('s', SEQUENCE)} > {column('t', SEQUENCE)}"
-    same_batch = f"{column('s', BATCH_ID)} = {column('t', BATCH_ID)}"
-    other_row = f"{column('s', SEQUENCE)} <> {column('t', SEQUENCE)}"
+    on = " AND ".join([*_same_key(silver), *_pruning(ranges)])
+    update = f"{column('s', SEQUENCE)} > {column('t', SEQUENCE)}"
+    gone, delete, insert = f"{column('s', BATCH_ID)} IS NULL", "", ""
+    if redo is not None:
+        other_row = f"{column('s', SEQUENCE)} <> {column('t', SEQUENCE)}"
+        theirs = f"{column('t', BATCH_ID)} = {literal(redo.id)}"
+        update = f"({update} OR ({theirs} AND {other_row}))"
+        delete, insert = f"WHEN MATCHED AND {gone} AND {theirs} THEN DELETE ", f" AND NOT {gone}"
     evolution = "WITH SCHEMA EVOLUTION " if silver.schema_ == "evolve" else ""
     try:
         with stamping(spark, stamp, _without_repartitioning(silver)):
             spark.sql(
                 f"MERGE {evolution}INTO {sql_table(path)} AS t USING {_SOURCE_VIEW} AS s ON {on} "
-                f"WHEN MATCHED AND ({newer} OR ({same_batch} AND {other_row})) THEN UPDATE SET * "
-                "WHEN NOT MATCHED THEN INSERT *"
+                f"{delete}WHEN MATCHED AND {update} THEN UPDATE SET * WHEN NOT MATCHED{insert} THEN INSERT *"
             ).collect()
     finally:
         spark.catalog.dropTempView(_SOURCE_VIEW)
@@ -141,8 +174,7 @@ def _same_key(silver: Silver) -> list[str]:
     return [f"{column('t', key)} = {column('s', key)}" for key in silver.keys]
 
 
-def _pruning(gate: GateOutcome | None) -> list[str]:
-    ranges = gate.partitions if gate else ()
+def _pruning(ranges: Sequence[PartitionRange]) -> list[str]:
     return [
         condition
         for found in ranges
@@ -153,16 +185,27 @@ def _pruning(gate: GateOutcome | None) -> list[str]:
     ]
 
 
-def _counts(commit: Commit, silver: Silver, gate: GateOutcome | None) -> RowCounts:
+def _counts(commit: Commit, silver: Silver, gate: GateOutcome | None, retracted: Retraction | None) -> RowCounts:
     metrics = commit.metrics
     if silver.load == "overwrite":
-        source, inserted, updated = metrics.get("numOutputRows", 0), metrics.get("numOutputRows", 0), 0
+        counts = RowCounts(read=metrics.get("numOutputRows", 0), inserted=metrics.get("numOutputRows", 0))
     else:
-        source = metrics.get("numSourceRows", 0)
-        inserted, updated = metrics.get("numTargetRowsInserted", 0), metrics.get("numTargetRowsUpdated", 0)
+        counts = RowCounts(
+            read=metrics.get("numSourceRows", 0),
+            inserted=metrics.get("numTargetRowsInserted", 0),
+            updated=metrics.get("numTargetRowsUpdated", 0),
+        )
+    if retracted:
+        counts = counts.model_copy(
+            update={
+                "read": counts.read - retracted.lost + retracted.restated,
+                "updated": counts.updated - retracted.others,
+                "retracted": retracted.taken_back,
+            }
+        )
     if gate is None:
-        return RowCounts(read=source, inserted=inserted, updated=updated)
-    return gate.rows.model_copy(update={"inserted": inserted, "updated": updated})
+        return counts
+    return gate.rows.model_copy(update=counts.model_dump(include={"inserted", "updated", "retracted"}))
 
 
 def _left_alone(
@@ -185,14 +228,3 @@ def _reconcile(path: str, batch: Batch, counts: RowCounts, *, complete: bool) ->
             f"{counts.read - counts.unaccounted} are accounted for ({counts.model_dump()}). "
             "Did bronze change between the gate and the merge? Clear the run to load the batch again."
         )
-
-
-def _stamp(lake: Lake, batch: Batch, run: RunInfo) -> Stamp:
-    return Stamp.now(
-        f"{batch.table}/{batch.id}/silver",
-        pipeline=lake.pipeline,
-        layer="silver",
-        table=batch.table,
-        run=run.run_id,
-        batch=batch.to_dict(),
-    )
