@@ -106,9 +106,12 @@ def read_batch(spark: SparkSession, lake: Lake, batch: Batch) -> DataFrame:
     return bronze.where((F.col(PROCESSING_DATE) == F.lit(batch.processing_date)) & (F.col(BATCH_ID) == F.lit(batch.id)))
 
 
-def batch_predicate(batch: Batch) -> str:
+def batch_predicate(batch: Batch, alias: str = "") -> str:
     """What holds for the rows of `batch` and of no other, in literals that Delta can prune and tell apart."""
-    return f"{quote(PROCESSING_DATE)} = {literal(batch.processing_date)} AND {quote(BATCH_ID)} = {literal(batch.id)}"
+    return (
+        f"{alias}{quote(PROCESSING_DATE)} = {literal(batch.processing_date)} "
+        f"AND {alias}{quote(BATCH_ID)} = {literal(batch.id)}"
+    )
 
 
 def _refusal(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo) -> str:

@@ -2,29 +2,56 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from airflow_ingest.lakehouse.bronze import BATCH_ID, PROCESSING_DATE, RECORD_HASH
+from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ID, PROCESSING_DATE, RECORD_HASH, batch_predicate
+from airflow_ingest.lakehouse.commits import Stamp, stamping
+from airflow_ingest.lakehouse.lake import Lake
+from airflow_ingest.lakehouse.log import history
 from airflow_ingest.lakehouse.model import Batch, RunInfo
-from airflow_ingest.lakehouse.silver.judged import ERRORS, SOURCE
 from airflow_ingest.lakehouse.sources.files import CORRUPT_RECORD, SOURCE_FILE
-from airflow_ingest.lakehouse.sql import literal
+from airflow_ingest.lakehouse.sql import literal, quote
+from airflow_ingest.lakehouse.sql import table as sql_table
 
 STATUS_OPEN = "open"
 STATUS_REPLAYED = "replayed"
+STATUS_DISCARDED = "discarded"
+STATUS_SUPERSEDED = "superseded"
+FIXES = "fixes"
+"""In a commit of the DLQ: whether any of its letters was replayed with a fix."""
+
+_ID = "__letter_id"
+_FIXED = "__fixed"
+_LETTERS_VIEW = "ingest_dlq_letters"
+
+
+def with_letter_ids(rows: DataFrame, table: str) -> DataFrame:
+    """`rows` with the ids that their letters have or would have, for `dead_letters` to use.
+
+    Where letters may have been replayed, ids are given before the rejected rows are picked: of equal rows one may have
+    been fixed and the other not.
+    """
+    return rows.withColumn(_ID, _letter_id(table))
+
+
+def _letter_id(table: str) -> Column:
+    """It follows from table, batch, payload and the row's ordinal among the batch's equal payloads."""
+    same = f"PARTITION BY {BATCH_ID}, {RECORD_HASH}"
+    ordinal = f"row_number() OVER ({same} ORDER BY {RECORD_HASH})"
+    return F.expr(f"sha2(concat_ws('/', {literal(table)}, {BATCH_ID}, {RECORD_HASH}, {ordinal}), 256)")
 
 
 def dead_letters(judged: DataFrame, batch: Batch, run: RunInfo, rule_version: str) -> DataFrame:
-    """The rejected rows of `judged` as rows of the DLQ.
+    """The rejected rows of `judged` as rows of the DLQ, the same for every load of the same rows.
 
-    A row's id follows from table, batch, payload and its ordinal among equal payloads, so a repeated load gives the
-    same rows. `payload` is the source's row as JSON; a malformed line is kept as its raw text in `_corrupt_record`.
+    `payload` is the source's row as JSON; a malformed line is kept as its raw text in `raw`. `fixed` is the payload
+    that a replay put in its place.
     """
-    ordinal = f"row_number() OVER (PARTITION BY {RECORD_HASH} ORDER BY {RECORD_HASH})"
-    identity = f"concat_ws('/', {literal(batch.table)}, {BATCH_ID}, {RECORD_HASH}, {ordinal})"
+    from airflow_ingest.lakehouse.silver.judged import ERRORS, SOURCE
+
     return judged.where(f"size({ERRORS}) > 0").select(
-        F.expr(f"sha2({identity}, 256)").alias("id"),
+        (F.col(_ID) if _ID in judged.columns else _letter_id(batch.table)).alias("id"),
         F.col(BATCH_ID),
         F.lit(batch.processing_date).alias(PROCESSING_DATE),
         F.lit(batch.generation).alias("generation"),
@@ -39,6 +66,68 @@ def dead_letters(judged: DataFrame, batch: Batch, run: RunInfo, rule_version: st
         F.lit(batch.order).alias("batch_order"),
         F.lit(0).alias("attempts"),
         F.lit(STATUS_OPEN).alias("status"),
+        F.lit(None).cast("string").alias("fixed"),
         F.lit(None).cast("string").alias("replayed_by"),
         F.lit(None).cast("timestamp").alias("replayed_at"),
+    )
+
+
+def merge_letters(
+    spark: SparkSession, path: str, letters: DataFrame, rows: DataFrame, batch: Batch, stamp: Stamp
+) -> None:
+    """Brings the letters of a batch that is loaded again up to date, in one commit that carries `stamp`.
+
+    `letters` are those of the new load, and `rows` all its rows. What was decided about a letter stays for as long as
+    its row is there: replayed and discarded ones are left alone, unless a replayed row is rejected after all. Letters
+    whose row is gone, or accepted now, are closed as superseded.
+    """
+    accepted = rows.select(F.col(_ID).alias("id")).join(letters, "id", "left_anti")
+    letters.unionByName(accepted, allowMissingColumns=True).createOrReplaceTempView(_LETTERS_VIEW)
+    mine = batch_predicate(batch, "t.")
+    rejected = "s.reasons IS NOT NULL"
+    again = ("generation", "reasons", "run_id", "rule_version")
+    try:
+        with stamping(spark, stamp, {}):
+            spark.sql(
+                f"MERGE INTO {sql_table(path)} AS t USING {_LETTERS_VIEW} AS s ON t.id = s.id AND {mine} "
+                f"WHEN MATCHED AND {rejected} AND t.status <> '{STATUS_DISCARDED}' THEN UPDATE SET "
+                f"{', '.join(f'{name} = s.{name}' for name in again)}, status = '{STATUS_OPEN}' "
+                f"WHEN MATCHED AND NOT {rejected} AND t.status = '{STATUS_OPEN}' THEN "
+                f"UPDATE SET status = '{STATUS_SUPERSEDED}' "
+                f"WHEN NOT MATCHED AND {rejected} THEN INSERT * "
+                f"WHEN NOT MATCHED BY SOURCE AND {mine} THEN UPDATE SET status = '{STATUS_SUPERSEDED}'"
+            ).collect()
+    finally:
+        spark.catalog.dropTempView(_LETTERS_VIEW)
+
+
+def has_fixes(spark: SparkSession, path: str) -> bool:
+    """Whether a letter of the DLQ at `path` was ever replayed with a fix."""
+    return next(
+        (bool(commit.metadata[FIXES]) for commit in history(spark, path, 50) if FIXES in commit.metadata), False
+    )
+
+
+def with_fixes(spark: SparkSession, lake: Lake, name: str, rows: DataFrame) -> DataFrame:
+    """Rows of bronze, with the payloads that replays have put in the place of theirs."""
+    path = lake.dlq(name)
+    if not has_fixes(spark, path):
+        return rows
+    replayed = F.col("status") == F.lit(STATUS_REPLAYED)
+    fixes = spark.read.format("delta").load(path).where(replayed & F.col("fixed").isNotNull())
+    source = [field for field in rows.schema.fields if field.name not in AUDIT_COLUMNS]
+    schema = ", ".join(f"{quote(field.name)} {field.dataType.simpleString()}" for field in source)
+    payload = F.from_json("fixed", schema, {"columnNameOfCorruptRecord": "__unparsed"}).alias(_FIXED)
+    return (
+        with_letter_ids(rows, name)
+        .join(fixes.select(F.col("id").alias(_ID), payload), _ID, "left")
+        .withColumns(
+            {
+                field.name: F.when(F.col(_FIXED).isNull(), F.col(quote(field.name))).otherwise(
+                    F.col(_FIXED).getField(field.name)
+                )
+                for field in source
+            }
+        )
+        .drop(_ID, _FIXED)
     )

@@ -13,12 +13,20 @@ from airflow_ingest.config import Table
 from airflow_ingest.lakehouse.batches import batch_states
 from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ORDER, RECORD_HASH
 from airflow_ingest.lakehouse.commits import Stamp, highest_of, stamping, written
-from airflow_ingest.lakehouse.dlq import STATUS_OPEN, STATUS_REPLAYED
+from airflow_ingest.lakehouse.dlq import STATUS_OPEN, STATUS_REPLAYED, has_fixes
 from airflow_ingest.lakehouse.errors import LakehouseError, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import history
 from airflow_ingest.lakehouse.model import ReplayResult, RunInfo
-from airflow_ingest.lakehouse.silver.judged import ERRORS, Judged, judge_rows, judging, published_rows, silver_of
+from airflow_ingest.lakehouse.silver.judged import (
+    ERRORS,
+    SOURCE,
+    Judged,
+    judge_rows,
+    judging,
+    published_rows,
+    silver_of,
+)
 from airflow_ingest.lakehouse.silver.merge import merge_rows
 from airflow_ingest.lakehouse.sources.files import SOURCE_FILE
 from airflow_ingest.lakehouse.sql import quote
@@ -60,7 +68,7 @@ def replay_dlq(
             version = _merge(spark, lake, name, table, run, judged)
             result = result.model_copy(update={"version": version})
         if result.tried and not dry_run:
-            _mark(spark, lake, name, run, judged)
+            _mark(spark, lake, name, run, judged, fixed=bool(fix))
     return result.model_copy(update={"seconds": time.monotonic() - started})
 
 
@@ -134,18 +142,26 @@ def _merge(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInf
     return written(spark, path, stamp).version
 
 
-def _mark(spark: SparkSession, lake: Lake, name: str, run: RunInfo, judged: Judged) -> None:
-    judged.rows.select(_LETTER, ERRORS, F.lit(run.run_id).alias("run")).createOrReplaceTempView(_VERDICTS)
-    highest = highest_of(history(spark, lake.dlq(name), 20))
+def _mark(spark: SparkSession, lake: Lake, name: str, run: RunInfo, judged: Judged, *, fixed: bool) -> None:
+    payload = F.to_json(SOURCE) if fixed else F.lit(None).cast("string")
+    verdicts = judged.rows.select(_LETTER, ERRORS, F.lit(run.run_id).alias("run"), payload.alias("fixed"))
+    verdicts.createOrReplaceTempView(_VERDICTS)
+    path = lake.dlq(name)
     stamp = Stamp.now(
-        f"{name}/replay/dlq", pipeline=lake.pipeline, layer="dlq", table=name, run=run.run_id, highest=highest
+        f"{name}/replay/dlq",
+        pipeline=lake.pipeline,
+        layer="dlq",
+        table=name,
+        run=run.run_id,
+        highest=highest_of(history(spark, path, 20)),
+        fixes=fixed or has_fixes(spark, path),
     )
     try:
         with stamping(spark, stamp, {}):
             spark.sql(
-                f"MERGE INTO {sql_table(lake.dlq(name))} AS t USING {_VERDICTS} AS s ON t.id = s.{_LETTER} "
+                f"MERGE INTO {sql_table(path)} AS t USING {_VERDICTS} AS s ON t.id = s.{_LETTER} "
                 f"WHEN MATCHED AND size(s.{ERRORS}) = 0 THEN UPDATE SET status = '{STATUS_REPLAYED}', "
-                "attempts = t.attempts + 1, replayed_by = s.run, replayed_at = current_timestamp() "
+                "attempts = t.attempts + 1, replayed_by = s.run, replayed_at = current_timestamp(), fixed = s.fixed "
                 f"WHEN MATCHED THEN UPDATE SET attempts = t.attempts + 1, reasons = s.{ERRORS}"
             ).collect()
     finally:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_ingest.lakehouse import LakehouseError, decide_held, hold_batch, progress
+from airflow_ingest.config import Table
+from airflow_ingest.lakehouse import LakehouseError, decide_held, hold_batch, progress, replay_dlq
 from airflow_ingest.lakehouse.log import history
 from airflow_ingest.lakehouse.progress import progress_of
 from tests.lakehouse.conftest import Workbench, csv_table, run
@@ -147,9 +148,8 @@ def test_after_a_restore_silver_takes_again_what_it_lost(bench: Workbench) -> No
 def test_where_the_log_was_cleaned_up_the_rows_tell_what_is_behind(bench: Workbench) -> None:
     table = csv_table()
     bench.ingest(table, day(bench, 1, "1,1,a\n"), day=1, kind="live")
-    bench.spark.sql(
-        f"ALTER TABLE delta.`{bench.lake.bronze('orders')}` SET TBLPROPERTIES ('delta.checkpointInterval' = '2')"
-    )
+    bronze = bench.lake.bronze("orders")
+    bench.spark.sql(f"ALTER TABLE delta.`{bronze}` SET TBLPROPERTIES ('delta.checkpointInterval' = '2')")
     bench.load(table, day(bench, 2, "2,2,b\n"), day=2)
     loaded = bench.ingest(table, day(bench, 3, "3,3,c\n"), day=3, kind="live")
     for file in Path(bronze, "_delta_log").glob("*.json"):
@@ -172,3 +172,60 @@ def test_a_whole_table_older_than_the_published_one_is_superseded(bench: Workben
     assert (late.status, late.rows.superseded) == ("unchanged", 1)
     third = bench.ingest(table, day(bench, 3, ""), day=3, kind="live")
     assert [batch.run_id for batch in third.pending] == ["run_3"]
+
+
+def letters(bench: Workbench) -> list[tuple[object, ...]]:
+    return bench.rows(bench.lake.dlq("orders"), "payload", "status", "attempts")
+
+
+BAD = "1,ten,a\n1,ten,a\n2,20,b\n3,x,c\n"
+
+
+@pytest.fixture
+def replayed(bench: Workbench) -> tuple[Table, str]:
+    """A day with two equal bad rows, of which a replay has fixed one, and a third that is still open."""
+    table = csv_table(BY_ARRIVAL)
+    path = day(bench, 1, BAD)
+    bench.load(table, path)
+    fix = {"amount": "if(amount = 'ten', '10', amount)"}
+    replay_dlq(bench.spark, bench.lake, "orders", table, run(9), fix=fix, limit=1)
+    assert [row[1] for row in letters(bench)].count("replayed") <= 1
+    replay_dlq(bench.spark, bench.lake, "orders", table, run(9), fix=fix)
+    assert silver(bench) == [(1, 10, "a"), (2, 20, "b")]
+    return table, path
+
+
+def test_a_day_that_comes_again_keeps_its_replayed_rows_fixed(bench: Workbench, replayed: tuple[Table, str]) -> None:
+    before = letters(bench)
+    again = bench.load(*replayed)
+    assert silver(bench) == [(1, 10, "a"), (2, 20, "b")]
+    assert letters(bench) == before
+    assert [row[1] for row in before] == ["replayed", "replayed", "open"]
+    assert (again.rows.read, again.rows.rejected, again.rows.deduplicated, again.rows.unchanged) == (4, 1, 1, 2)
+
+
+def test_a_corrected_source_wins_over_the_fix(bench: Workbench, replayed: tuple[Table, str]) -> None:
+    table, _ = replayed
+    bench.load(table, day(bench, 1, "1,11,a\n2,20,b\n3,x,c\n"))
+    assert silver(bench) == [(1, 11, "a"), (2, 20, "b")]
+    assert [row[1] for row in letters(bench)] == ["superseded", "superseded", "open"]
+
+
+def test_a_fixed_row_takes_part_where_keys_are_derived_again(bench: Workbench, replayed: tuple[Table, str]) -> None:
+    table, _ = replayed
+    bench.load(table, day(bench, 2, "1,2,two\n2,2,two\n"), day=2)
+    bench.load(table, day(bench, 2, "9,9,other\n"), day=2)
+    assert silver(bench) == [(1, 10, "a"), (2, 20, "b"), (9, 9, "other")]
+
+
+def test_rules_that_were_relaxed_close_the_letters_of_a_day_that_comes_again(bench: Workbench) -> None:
+    path = day(bench, 1, "1,1,a\n2,2,b\n")
+    strict = csv_table(quality={"rules": [{"name": "big", "expect": "amount > 1"}]})
+    bench.load(strict, path)
+    assert [row[1] for row in letters(bench)] == ["open"]
+    bench.load(csv_table(), path)
+    assert [row[1] for row in letters(bench)] == ["superseded"]
+    assert silver(bench) == [(1, 1, "a"), (2, 2, "b")]
+    bench.load(strict, path)
+    assert [row[1] for row in letters(bench)] == ["open"]
+    assert silver(bench) == [(2, 2, "b")]

@@ -11,9 +11,9 @@ from pyspark.sql import Observation, SparkSession
 from pyspark.sql import functions as F
 
 from airflow_ingest.config import Table
-from airflow_ingest.lakehouse.bronze import PROCESSING_DATE, batch_predicate
+from airflow_ingest.lakehouse.bronze import PROCESSING_DATE
 from airflow_ingest.lakehouse.commits import Place, generation, stamped
-from airflow_ingest.lakehouse.dlq import dead_letters
+from airflow_ingest.lakehouse.dlq import dead_letters, has_fixes, merge_letters, with_letter_ids
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import history
 from airflow_ingest.lakehouse.model import (
@@ -99,9 +99,8 @@ def _measure_and_reject(
         for column, sql in measures.columns.items():
             rows = rows.withColumn(column, F.expr(sql))
         aggregates.update(measures.aggregates)
-    seen = Observation()
     first, *others = (F.expr(sql).alias(alias) for alias, sql in aggregates.items())
-    letters = dead_letters(rows.observe(seen, first, *others), batch, run, fingerprint)
+    letters = dead_letters(rows, batch, run, fingerprint)
     path = lake.dlq(batch.table)
     created = ensure(spark, lake, path, letters, columns=(), partition_by=(PROCESSING_DATE,))
     place = Place.of(batch, history(spark, path, 20), created=created)
@@ -112,9 +111,16 @@ def _measure_and_reject(
         layer="dlq",
         table=batch.table,
         run=run.run_id,
+        fixes=has_fixes(spark, path),
     )
+    if not place.first:
+        rows = with_letter_ids(rows, batch.table)
+        merge_letters(spark, path, dead_letters(rows, batch, run, fingerprint), rows, batch, stamp)
+        return rows.agg(first, *others).collect()[0].asDict()
+    seen = Observation()
+    letters = dead_letters(rows.observe(seen, first, *others), batch, run, fingerprint)
     with _observing(spark):
-        stamped(place.writer(letters, batch_predicate(batch)), stamp).option("mergeSchema", True).save(path)
+        stamped(letters.write.format("delta").mode("append"), stamp).option("mergeSchema", True).save(path)
     return seen.get
 
 

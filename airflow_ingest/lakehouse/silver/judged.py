@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 
 from airflow_ingest.config import Silver, Table
 from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ID, BATCH_ORDER, RECORD_HASH, read_batch
+from airflow_ingest.lakehouse.dlq import with_fixes
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.model import Batch, RunInfo
 from airflow_ingest.lakehouse.quality.row_rules import failing_condition
@@ -66,7 +67,7 @@ def judge(spark: SparkSession, lake: Lake, name: str, table: Table, batch: Batch
 
     Raises SchemaMismatch if the batch lacks a column that silver cannot do without.
     """
-    bronze = read_batch(spark, lake, batch)
+    bronze = with_fixes(spark, lake, name, read_batch(spark, lake, batch))
     missing: list[str] = []
     if batch.columns:
         where = f"tables.{name}: {', '.join(file.path for file in batch.files[:3])}"

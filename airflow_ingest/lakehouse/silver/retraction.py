@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 
 from airflow_ingest.config import Table
 from airflow_ingest.lakehouse.bronze import BATCH_ID, read_bronze
+from airflow_ingest.lakehouse.dlq import with_fixes
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.model import Batch, RunInfo
 from airflow_ingest.lakehouse.progress import Progress
@@ -93,4 +94,4 @@ def _derived(
     bronze = read_bronze(spark, lake, batch.table, progress.bronze)
     if left_out:
         bronze = bronze.where(~F.col(BATCH_ID).isin(left_out))
-    return published_rows(judge_rows(bronze, table), run)
+    return published_rows(judge_rows(with_fixes(spark, lake, batch.table, bronze), table), run)
