@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from airflow_ingest.lakehouse.errors import (
+    ConflictError,
     LakehouseError,
     ReconciliationError,
     SchemaMismatch,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Batch",
+    "ConflictError",
     "GateOutcome",
     "Interval",
     "Lake",

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from airflow_ingest.config import Source, Table
 from airflow_ingest.lakehouse.batches import pending_batches
 from airflow_ingest.lakehouse.commits import Place, generation, stamped, written
+from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.errors import LakehouseError, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import Commit, history
@@ -45,6 +46,7 @@ AUDIT_COLUMNS = (
 )
 
 
+@replanned
 def ingest_bronze(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo, *, files: str) -> LoadResult:
     """Loads the batch of `run` into bronze, in place of what an earlier load of the same batch left there.
 
@@ -153,7 +155,7 @@ def _write(spark: SparkSession, lake: Lake, table: Table, batch: Batch, audited:
     evolve = table.bronze.schema_ == "evolve"
     if not evolve and not created:
         check_same_columns(path, spark.read.format("delta").load(path).schema, audited.schema)
-    place = Place.of(batch, history(spark, path, 20), created=created)
+    place = Place.of(batch, history(spark, path, 20))
     application = f"{batch.table}/{batch.id}/bronze"
     stamp = place.stamp(application, batch, pipeline=lake.pipeline, layer="bronze", table=batch.table, run=batch.run_id)
     try:

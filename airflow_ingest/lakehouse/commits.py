@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow_ingest.lakehouse.errors import LakehouseError
+from airflow_ingest.lakehouse.errors import ConflictError
 from airflow_ingest.lakehouse.log import Commit, history
 
 if TYPE_CHECKING:
@@ -79,13 +79,14 @@ class Place:
     older: bool = False
 
     @classmethod
-    def of(cls, batch: Batch, commits: Sequence[Commit], *, created: bool) -> Place:
-        """The place of `batch` in a table whose newest commits are `commits`, or which was just created.
+    def of(cls, batch: Batch, commits: Sequence[Commit]) -> Place:
+        """The place of `batch` in a table whose newest commits are `commits`.
 
         Intervals mostly come in order, and then the last commit tells that this one is new. In doubt it is not.
         """
         highest = highest_of(commits)
-        if batch.interval is None or not (created or highest):
+        untouched = bool(commits) and commits[-1].version == 0 and all(c.operation in _NO_DATA for c in commits)
+        if batch.interval is None or not (untouched or highest):
             return cls(False, highest)
         end = batch.interval.end.astimezone(timezone.utc).isoformat()
         return cls(highest is None or end > highest, max(end, highest or end), highest is not None and end < highest)
@@ -102,6 +103,7 @@ class Place:
 
 
 _FIRST = 1
+_NO_DATA = ("CREATE TABLE", "SET TBLPROPERTIES")
 
 
 def highest_of(commits: Sequence[Commit]) -> str | None:
@@ -131,7 +133,10 @@ def stamping(spark: SparkSession, stamp: Stamp, settings: Mapping[str, str]) -> 
 
 
 def written(spark: SparkSession, path: str, stamp: Stamp) -> Commit:
-    """The commit that carries `stamp`: just made, or made by an earlier attempt at the same plan."""
+    """The commit that carries `stamp`: just made, or made by another attempt at the same plan.
+
+    Raises ConflictError if there is none: Delta drops a write whose transaction is below the last one.
+    """
     for limit in (3, 200):
         for commit in history(spark, path, limit):
             if (commit.metadata.get("application"), commit.metadata.get("transaction")) == (
@@ -139,7 +144,7 @@ def written(spark: SparkSession, path: str, stamp: Stamp) -> Commit:
                 stamp.version,
             ):
                 return commit
-    raise LakehouseError(
-        f"{path}: the write of {stamp.application!r} left no commit among the last 200. "
-        "Another writer may have restored or replaced the table meanwhile; run the task again."
+    raise ConflictError(
+        f"{path}: the write of {stamp.application!r} left no commit among the last 200: a newer plan of the same batch "
+        "was committed first, or another writer restored or replaced the table meanwhile. Run the task again."
     )

@@ -6,6 +6,7 @@ IngestError
     ├── SourceUnreadable    a file is there, and not one row can be made of it
     ├── SchemaMismatch      columns are missing, unknown or of another type
     ├── TableOwnedByOther   another pipeline writes this table
+    ├── ConflictError       another writer's commits came first, again and again
     └── ReconciliationError rows read and rows settled differ
 """
 
@@ -32,6 +33,10 @@ class SchemaMismatch(LakehouseError):
 
 class TableOwnedByOther(LakehouseError):
     """Another pipeline writes this table."""
+
+
+class ConflictError(LakehouseError):
+    """Another writer's commits came first, again and again."""
 
 
 class ReconciliationError(LakehouseError):

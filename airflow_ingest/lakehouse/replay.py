@@ -13,6 +13,7 @@ from airflow_ingest.config import Table
 from airflow_ingest.lakehouse.batches import batch_states
 from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ORDER, RECORD_HASH
 from airflow_ingest.lakehouse.commits import Stamp, highest_of, stamping, written
+from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.dlq import STATUS_OPEN, STATUS_REPLAYED, has_fixes
 from airflow_ingest.lakehouse.errors import LakehouseError, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
@@ -37,6 +38,7 @@ _LETTER = "__letter"
 _VERDICTS = "ingest_replay_verdicts"
 
 
+@replanned
 def replay_dlq(
     spark: SparkSession,
     lake: Lake,

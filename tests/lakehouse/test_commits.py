@@ -10,6 +10,8 @@ from airflow_ingest.lakehouse import Batch, Interval
 from airflow_ingest.lakehouse.commits import Place
 from airflow_ingest.lakehouse.log import Commit
 
+NEW = [Commit(0, "CREATE TABLE", {})]
+
 
 def batch(day: int | None) -> Batch:
     start = datetime(2026, 1, day or 1, tzinfo=timezone(timedelta(hours=2)))
@@ -20,38 +22,36 @@ def batch(day: int | None) -> Batch:
 
 
 def commit(day: int | None) -> Commit:
-    place = Place.of(batch(day), [], created=True)
+    place = Place.of(batch(day), NEW)
     return Commit(1, "WRITE", place.stamp("a", batch(day)).metadata if day else {})
 
 
 @pytest.mark.parametrize(
-    ("day", "commits", "created", "first"),
+    ("day", "commits", "first"),
     [
-        pytest.param(3, [], True, True, id="a new table"),
-        pytest.param(3, [commit(2)], False, True, id="after the newest"),
-        pytest.param(3, [commit(3)], False, False, id="the newest again"),
-        pytest.param(3, [commit(4)], False, False, id="older than the newest"),
-        pytest.param(3, [commit(None), commit(2)], False, True, id="others' commits are passed over"),
-        pytest.param(3, [], False, False, id="the log does not tell"),
-        pytest.param(3, [commit(None)], False, False, id="others' commits alone"),
-        pytest.param(None, [commit(2)], False, False, id="no interval"),
-        pytest.param(None, [], True, False, id="no interval in a new table"),
+        pytest.param(3, NEW, True, id="a new table"),
+        pytest.param(3, [commit(2)], True, id="after the newest"),
+        pytest.param(3, [commit(3)], False, id="the newest again"),
+        pytest.param(3, [commit(4)], False, id="older than the newest"),
+        pytest.param(3, [commit(None), commit(2)], True, id="others' commits are passed over"),
+        pytest.param(3, [], False, id="the log does not tell"),
+        pytest.param(3, [commit(None)], False, id="others' commits alone"),
+        pytest.param(None, [commit(2)], False, id="no interval"),
+        pytest.param(None, NEW, False, id="no interval in a new table"),
     ],
 )
-def test_a_batch_is_first_only_where_the_log_shows_it(
-    day: int | None, commits: list[Commit], created: bool, first: bool
-) -> None:
-    place = Place.of(batch(day), commits, created=created)
+def test_a_batch_is_first_only_where_the_log_shows_it(day: int | None, commits: list[Commit], first: bool) -> None:
+    place = Place.of(batch(day), commits)
     assert place.first is first
     assert place.stamp("a", batch(day)).version == (1 if first else 77)
 
 
 def test_the_newest_interval_is_passed_on_and_never_moves_back() -> None:
-    log: list[Commit] = []
+    log = list(NEW)
     for day in (5, 3, 7, 4):
-        place = Place.of(batch(day), log, created=not log)
+        place = Place.of(batch(day), log)
         log.insert(0, Commit(len(log), "WRITE", place.stamp("a", batch(day)).metadata))
-    assert [c.metadata["highest"][:10] for c in reversed(log)] == [
+    assert [c.metadata["highest"][:10] for c in reversed(log[:-1])] == [
         "2026-01-05",
         "2026-01-05",
         "2026-01-07",
@@ -60,5 +60,5 @@ def test_the_newest_interval_is_passed_on_and_never_moves_back() -> None:
 
 
 def test_a_log_that_lost_count_stays_so() -> None:
-    place = Place.of(batch(9), [], created=False)
+    place = Place.of(batch(9), [Commit(5, "WRITE", {})])
     assert place.highest is None

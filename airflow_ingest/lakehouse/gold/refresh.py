@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from airflow_ingest.config import Gold
 from airflow_ingest.lakehouse.bronze import BATCH_ID
 from airflow_ingest.lakehouse.commits import Stamp, stamped, written
+from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.errors import LakehouseError, SourceNotFound
 from airflow_ingest.lakehouse.gold.changes import changed_partitions, reach
 from airflow_ingest.lakehouse.gold.query import with_tables
@@ -27,6 +28,7 @@ from airflow_ingest.lakehouse.tables import change_feed, ensure
 STEP = "gold"
 
 
+@replanned
 def refresh_gold(spark: SparkSession, lake: Lake, name: str, gold: Gold, run: RunInfo) -> LoadResult:
     """Recomputes what of the gold table `name` its inputs' news can have changed, in one commit.
 

@@ -12,7 +12,8 @@ from pyspark.sql import functions as F
 
 from airflow_ingest.config import Table
 from airflow_ingest.lakehouse.bronze import PROCESSING_DATE
-from airflow_ingest.lakehouse.commits import Place, generation, stamped
+from airflow_ingest.lakehouse.commits import Place, generation, stamped, written
+from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.dlq import dead_letters, has_fixes, merge_letters, with_letter_ids
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import history
@@ -47,6 +48,7 @@ _PROPAGATE_EMPTY = "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRel
 _JUDGEABLE = f"(NOT {FILTERED} AND NOT exists({ERRORS}, e -> e.rule = '{MALFORMED}'))"
 
 
+@replanned
 def quality_gate(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo, batch: Batch) -> GateOutcome:
     """Judges `batch`: rejected rows go to the DLQ, the outcome of every rule to `ops/quality_results`.
 
@@ -102,8 +104,8 @@ def _measure_and_reject(
     first, *others = (F.expr(sql).alias(alias) for alias, sql in aggregates.items())
     letters = dead_letters(rows, batch, run, fingerprint)
     path = lake.dlq(batch.table)
-    created = ensure(spark, lake, path, letters, columns=(), partition_by=(PROCESSING_DATE,))
-    place = Place.of(batch, history(spark, path, 20), created=created)
+    ensure(spark, lake, path, letters, columns=(), partition_by=(PROCESSING_DATE,))
+    place = Place.of(batch, history(spark, path, 20))
     stamp = place.stamp(
         f"{batch.table}/{batch.id}/dlq",
         batch.model_copy(update={"generation": generation()}),
@@ -121,6 +123,8 @@ def _measure_and_reject(
     letters = dead_letters(rows.observe(seen, first, *others), batch, run, fingerprint)
     with _observing(spark):
         stamped(letters.write.format("delta").mode("append"), stamp).option("mergeSchema", True).save(path)
+    if written(spark, path, stamp).metadata["batch"] != stamp.metadata["batch"]:
+        return rows.agg(first, *others).collect()[0].asDict()  # a twin wrote the same letters first: ours were not run
     return seen.get
 
 

@@ -12,6 +12,7 @@ from airflow_ingest.config import Silver, Table
 from airflow_ingest.lakehouse.batches import set_state
 from airflow_ingest.lakehouse.bronze import BATCH_ID
 from airflow_ingest.lakehouse.commits import Place, Stamp, stamped, stamping, written
+from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.errors import ReconciliationError, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import Commit, history
@@ -29,6 +30,7 @@ STEP = "merge_silver"
 _SOURCE_VIEW = "ingest_merge_source"
 
 
+@replanned
 def merge_silver(
     spark: SparkSession,
     lake: Lake,
@@ -61,7 +63,7 @@ def merge_silver(
             partition_by=silver.partition_by,
             table_properties=change_feed(judged.columns),
         )
-        place = Place.of(batch, history(spark, path, 20), created=created)
+        place = Place.of(batch, history(spark, path, 20))
         stamp = Stamp.now(
             f"{batch.table}/{batch.id}/silver",
             pipeline=lake.pipeline,

@@ -1,0 +1,150 @@
+"""Every write of every step, by what is killed and when, by how it is recovered from.
+
+Each case starts from a lake that holds a first day, runs the second with a fault, recovers, and is compared with a lake
+that took the same days without one: silver, gold and the DLQ row by row, bronze by the hashes of each batch's rows.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_ingest.runtime import session
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+DAYS = {
+    "2026-01-01": "1,10,a\n2,20,b\n3,30,c\nx,1,bad\n",
+    "2026-01-02": "2,21,two\n3,5,older\n4,40,d\n4,40,d\ny,1,bad\n",
+    "2026-01-03": "1,11,three\n5,50,e\nz,1,bad\n",
+}
+_PIPELINE = """\
+pipeline: shop
+schedule: "@daily"
+start_date: 2026-01-01
+lake: {lake}
+tables:
+  orders:
+    source: {{files: "{landing}/{{{{ ds }}}}.csv", format: csv, options: {{header: true}}}}
+    extract: {{mode: {mode}}}
+    silver:
+      columns: {{id: int, amount: int, note: string}}
+      keys: [id]
+      {order}load: {load}
+    quality:
+      max_reject_rate: 90%
+      rules: [{{row_count: {{min: 1}}}}, {{name: small, expect: "amount < 1000"}}]
+gold:
+  by_note:
+    sql: SELECT note, sum(amount) AS total FROM silver.orders GROUP BY note
+    load: overwrite
+    quality: {{rules: [{{row_count: {{min: 1}}}}]}}
+"""
+LOADS = {
+    "merge": {"mode": "interval", "order": "sequence_by: [amount]\n      ", "load": "merge"},
+    "overwrite": {"mode": "full", "order": "", "load": "overwrite"},
+}
+VICTIMS = ("task", "server")
+MOMENTS = ("before", "during", "after")
+RECOVERIES = ("retry", "clear and run again", "the next interval")
+
+State = dict[str, list[tuple[Any, ...]]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One cell of the matrix. `write` is the number of the write that the fault meets, `label` what it is."""
+
+    load: str
+    write: int
+    label: str
+    victim: str
+    moment: str
+    recovery: str
+
+    def __str__(self) -> str:
+        return f"{self.load}, {self.label}, {self.victim} killed {self.moment} it, {self.recovery}"
+
+
+class Arena:
+    """A folder with the landing files, a template lake for each load that holds the first day, and what is expected."""
+
+    def __init__(self, folder: Path, load: str) -> None:
+        self.folder, self.load = folder / load, load
+        landing = self.folder / "landing"
+        landing.mkdir(parents=True)
+        for day, rows in DAYS.items():
+            (landing / f"{day}.csv").write_text(f"id,amount,note\n{rows}")
+        self._day("template", "2026-01-01")
+        self._copy("template", "clean")
+        self.writes = self._day("clean", "2026-01-02")
+        self._copy("clean", "longer")
+        self._day("longer", "2026-01-03")
+
+    def run(self, case: Case) -> tuple[State, State]:
+        """What the lake holds after the fault and the recovery, and what it should hold."""
+        lake = f"{case.write}-{case.victim}-{case.moment}-{case.recovery.replace(' ', '-')}"
+        self._copy("template", lake)
+        self._child(lake, "2026-01-02", "live", f"{case.victim}:{case.moment}:{case.write}")
+        expected = "clean"
+        if case.recovery == "the next interval":
+            self._day(lake, "2026-01-03")
+            expected = "longer"
+        self._day(lake, "2026-01-02")
+        if case.recovery == "clear and run again":
+            self._day(lake, "2026-01-02")
+        try:
+            return self._state(lake), self._state(expected)
+        finally:
+            shutil.rmtree(self.folder / lake)
+
+    def _day(self, lake: str, day: str) -> list[str]:
+        done = self._child(lake, day, "live")
+        assert done.returncode == 0, f"{lake} {day}:\n{done.stdout}\n{done.stderr}"
+        return done.stdout.split("\n")[:-1]
+
+    def _child(self, lake: str, day: str, *more: str) -> subprocess.CompletedProcess[str]:
+        file = self.folder / lake / "shop.yaml"
+        file.parent.mkdir(exist_ok=True)
+        text = _PIPELINE.format(lake=self.folder / lake / "lake", landing=self.folder / "landing", **LOADS[self.load])
+        file.write_text(text)
+        command = [sys.executable, "-m", "tests.chaos.child", str(file), day, *more]
+        return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, env=dict(os.environ))
+
+    def _copy(self, source: str, target: str) -> None:
+        shutil.copytree(self.folder / source, self.folder / target)
+
+    def _state(self, lake: str) -> State:
+        with session() as spark:
+            return state_of(spark, self.folder / lake / "lake")
+
+
+def state_of(spark: SparkSession, lake: Path) -> State:
+    """What a lake holds, without the columns that say when and by whom."""
+    tables = {
+        "silver": ("silver/orders", "id, amount, note, _sequence, _batch_id"),
+        "gold": ("gold/by_note", "note, total"),
+        "dlq": ("dlq/orders", "id, payload, transform(reasons, r -> r.rule), _batch_id, status, attempts"),
+        "bronze": ("bronze/orders", "_batch_id, _record_hash"),
+    }
+    return {
+        name: _rows(spark, f"SELECT {columns} FROM delta.`{lake}/{path}`") for name, (path, columns) in tables.items()
+    }
+
+
+def _rows(spark: SparkSession, query: str) -> list[tuple[Any, ...]]:
+    return sorted((tuple(row) for row in spark.sql(query).collect()), key=repr)
+
+
+def cases(arena: Arena, *, victims: tuple[str, ...] = VICTIMS) -> Iterator[Case]:
+    """All cases of a load."""
+    for (number, label), victim, moment, recovery in product(enumerate(arena.writes), victims, MOMENTS, RECOVERIES):
+        yield Case(arena.load, number, label, victim, moment, recovery)

@@ -1,0 +1,88 @@
+"""Two writers on one table."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from airflow_ingest.lakehouse import ConflictError, Lake, ingest_bronze, merge_silver, quality_gate
+from airflow_ingest.lakehouse.conflicts import ATTEMPTS, replanned
+from airflow_ingest.runtime import session
+from tests.lakehouse.conftest import Workbench, csv_table, run
+
+THEIRS = (
+    "[DELTA_CONCURRENT_APPEND.WITHOUT_HINT] Transaction conflict detected. a concurrent MERGE added data to table "
+    '/lake/silver/t committed at version 7. Conflicting commit: {"timestamp":1,"operation":"MERGE",'
+    '"userMetadata":"{\\"pipeline\\": \\"shop\\", \\"table\\": \\"t\\", \\"run\\": \\"backfill_1\\"}"}\nRefer to …'
+)
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    return slept
+
+
+def losing(times: int, message: str = THEIRS) -> Any:
+    calls = iter(range(100))
+
+    @replanned
+    def merge(spark: Any, lake: Lake, name: str) -> int:
+        attempt = next(calls)
+        if attempt < times:
+            raise RuntimeError(message)
+        return attempt
+
+    return merge
+
+
+LAKE = Lake("/lake", "shop")
+
+
+@pytest.mark.parametrize(
+    "kind", ["CONCURRENT_APPEND", "CONCURRENT_TRANSACTION", "METADATA_CHANGED", "PROTOCOL_CHANGED"]
+)
+def test_the_loser_plans_again(kind: str, pauses: list[float]) -> None:
+    assert losing(3, f"[DELTA_{kind}] Somebody was quicker.")(None, LAKE, "t") == 3
+    assert len(pauses) == 3
+
+
+def test_who_always_loses_is_told_who_won(pauses: list[float]) -> None:
+    with pytest.raises(ConflictError) as told:
+        losing(99)(None, LAKE, "t")
+    assert "shop.t, merge: another writer's commit came first 8 times (DELTA_CONCURRENT_APPEND" in str(told.value)
+    assert "The last one was MERGE by pipeline shop, table t, run backfill_1." in str(told.value)
+    assert len(pauses) == ATTEMPTS - 1
+    assert all(pause <= 20 for pause in pauses)
+
+
+def test_any_other_error_is_not_tried_again(pauses: list[float]) -> None:
+    with pytest.raises(RuntimeError, match="DIVIDE_BY_ZERO"):
+        losing(1, "[DIVIDE_BY_ZERO] no")(None, LAKE, "t")
+    assert pauses == []
+
+
+@pytest.mark.spark
+def test_the_same_days_loaded_side_by_side_end_as_loaded_once(bench: Workbench) -> None:
+    table = csv_table({"sequence_by": []})
+    files = {
+        day: bench.write(f"{day}.csv", f"id,amount,note\n1,{day},day {day}\n{day + 1},0,own\nx,0,bad\n")
+        for day in (1, 2)
+    }
+
+    def load(day: int) -> None:
+        with session() as spark:
+            loaded = ingest_bronze(spark, bench.lake, "orders", table, run(day), files=files[day])
+            assert loaded.batch
+            gate = quality_gate(spark, bench.lake, "orders", table, run(day), loaded.batch)
+            merge_silver(spark, bench.lake, "orders", table, run(day), gate.batch, gate)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(load, (1, 2, 1, 2)))
+    assert bench.rows(bench.lake.silver("orders")) == [(1, 2, "day 2"), (2, 0, "own"), (3, 0, "own")]
+    assert len(bench.rows(bench.lake.bronze("orders"), "id")) == 6
+    assert len(bench.rows(bench.lake.dlq("orders"), "id")) == 2
