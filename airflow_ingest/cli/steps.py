@@ -3,6 +3,7 @@
 import sys
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,10 +50,16 @@ class Work:
             if self.debug:
                 traceback.print_exc(file=sys.stderr)
             state, message = "failed", str(error) if is_own(error) else _in_brief(error)
+            self._write_down(unit, error)
         finally:
             self.progress.end(unit)
         seconds = time.monotonic() - began
         return TableRun(self.day, unit.name, state, so_far.ingest, so_far.gates, so_far.published, message, seconds)
+
+    def _write_down(self, unit: Unit, error: Exception) -> None:
+        """Into `ops/failed_loads`, if Spark can still be reached."""
+        with suppress(Exception), self.sessions.borrow() as spark:
+            lakehouse.record_failure(spark, self._lake, self.run, unit.target, "run", error, attempts=1)
 
     def _begin(self, unit: Unit, kind: StepKind) -> None:
         self.progress.begin(self.day, unit, kind.value)

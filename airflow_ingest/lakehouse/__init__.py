@@ -23,6 +23,7 @@ from airflow_ingest.lakehouse.lake import Lake
 if TYPE_CHECKING:
     from airflow_ingest.lakehouse.batches import decide_held, hold_batch
     from airflow_ingest.lakehouse.bronze import ingest_bronze
+    from airflow_ingest.lakehouse.failures import FailedLoad, failed_loads, record_failure
     from airflow_ingest.lakehouse.gold.refresh import refresh_gold
     from airflow_ingest.lakehouse.model import (
         Batch,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Batch",
     "ConflictError",
+    "FailedLoad",
     "GateOutcome",
     "Interval",
     "Lake",
@@ -54,10 +56,12 @@ __all__ = [
     "SourceUnreadable",
     "TableOwnedByOther",
     "decide_held",
+    "failed_loads",
     "hold_batch",
     "ingest_bronze",
     "merge_silver",
     "quality_gate",
+    "record_failure",
     "refresh_gold",
     "replay_dlq",
 ]
@@ -66,6 +70,7 @@ _HOME = {
     **dict.fromkeys(
         ("Batch", "GateOutcome", "Interval", "LoadResult", "ReplayResult", "RowCounts", "RunInfo"), "model"
     ),
+    **dict.fromkeys(("FailedLoad", "failed_loads", "record_failure"), "failures"),
     "decide_held": "batches",
     "hold_batch": "batches",
     "ingest_bronze": "bronze",

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_ingest._context import IntervalTemplates
-from airflow_ingest.config import ConfigError, IngestError
+from airflow_ingest.config import IngestError
+from airflow_ingest.operators._retries import RETRIES
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -44,6 +45,7 @@ class LakehouseOperator(IntervalTemplates, BaseOperator):
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("max_active_tis_per_dag", 1)
+        kwargs.setdefault("retry_policy", RETRIES)
         super().__init__(**kwargs)
         self.lake = lake
         self.table = table
@@ -58,12 +60,41 @@ class LakehouseOperator(IntervalTemplates, BaseOperator):
         return Lake(self.lake, run.pipeline)
 
     @contextmanager
-    def spark(self) -> Iterator[SparkSession]:
-        """A Spark session of this task's own. What goes wrong inside is told in one message, without a stack trace."""
+    def spark(self, context: Context, run: RunInfo) -> Iterator[SparkSession]:
+        """A Spark session of this task's own. What goes wrong inside is told in one message, without a stack trace.
+
+        A failure after which no try follows is written down in `ops/failed_loads`.
+        """
         from airflow_ingest.hooks import SparkDeltaHook
 
         with plain_errors(), SparkDeltaHook(self.spark_conn_id, conf=self.spark_conf).session() as session:
-            yield session
+            try:
+                yield session
+            except Exception as error:
+                tries = getattr(context["ti"], "try_number", 1), getattr(context["ti"], "max_tries", 0)
+                if RETRIES.is_last(error, *tries):
+                    self._write_down(session, run, error, attempts=tries[0])
+                raise
+
+    def _write_down(self, spark: SparkSession, run: RunInfo, error: Exception, *, attempts: int) -> None:
+        from airflow_ingest.lakehouse import record_failure
+
+        source, batches = str(getattr(self, "files", "")), getattr(self, "batches", None)
+        ids = tuple(str(batch["id"]) for batch in batches if "id" in batch) if isinstance(batches, list) else ()
+        try:
+            record_failure(
+                spark,
+                self.lake_of(run),
+                run,
+                self.table,
+                self.task_id,
+                error,
+                attempts=attempts,
+                source=source,
+                batches=ids,
+            )
+        except Exception as unwritten:
+            self.log.warning("The failure could not be written to ops/failed_loads: %s", unwritten)
 
     def publish(self, context: Context, results: Iterable[LoadResult]) -> dict[str, Any]:
         """Log the loads, put them on the outlets' asset events and give back what goes into XCom.
@@ -86,15 +117,8 @@ class LakehouseOperator(IntervalTemplates, BaseOperator):
 
 @contextmanager
 def plain_errors() -> Iterator[None]:
-    """Turn the package's errors into Airflow's: the message alone, and no retry where a retry cannot help."""
+    """Let the package's errors through with their message alone: what caused them in Spark fills pages."""
     try:
         yield
     except IngestError as error:
-        kind = AirflowFailException if isinstance(error, _hopeless()) else AirflowException
-        raise kind(str(error)) from None
-
-
-def _hopeless() -> tuple[type[IngestError], ...]:
-    from airflow_ingest.lakehouse import ReconciliationError, SchemaMismatch, TableOwnedByOther
-
-    return ConfigError, ReconciliationError, SchemaMismatch, TableOwnedByOther
+        raise error.with_traceback(None) from None

@@ -47,6 +47,6 @@ class BronzeIngestOperator(LakehouseOperator):
                 "was triggered without a logical date. Trigger it again with one, start a backfill of the days that "
                 "you want, or use `extract: {mode: full}`."
             )
-        with self.spark() as spark:
+        with self.spark(context, run) as spark:
             result = ingest_bronze(spark, self.lake_of(run), self.table, self.spec.model, run, files=str(self.files))
         return self.publish(context, [result])

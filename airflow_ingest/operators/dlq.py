@@ -61,7 +61,7 @@ class DlqReplayOperator(LakehouseOperator):
         limit = TypeAdapter(NonNegativeInt | None).validate_python(self.limit or None)
         preview = TypeAdapter(bool).validate_python(self.preview)
         run = run_info(context, self.pipeline)
-        with self.spark() as spark:
+        with self.spark(context, run) as spark:
             result = replay_dlq(
                 spark,
                 self.lake_of(run),

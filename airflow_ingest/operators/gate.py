@@ -88,7 +88,7 @@ class QualityGateOperator(LakehouseOperator, BranchMixIn):
         from airflow_ingest.lakehouse import hold_batch, quality_gate
 
         run = run_info(context, self.pipeline)
-        with self.spark() as spark:
+        with self.spark(context, run) as spark:
             lake = self.lake_of(run)
             outcomes = []
             for batch in batches_of(self.batches):
@@ -126,7 +126,7 @@ class HoldBatchOperator(LakehouseOperator):
         from airflow_ingest.lakehouse import hold_batch
 
         run = run_info(context, self.pipeline)
-        with self.spark() as spark:
+        with self.spark(context, run) as spark:
             lake = self.lake_of(run)
             messages = [hold_batch(spark, lake, self.table, run, outcome) for outcome in held_of(self.outcomes)]
         raise AirflowFailException("\n".join(messages) or f"{self.task_id}: the gate blocked no batch.")

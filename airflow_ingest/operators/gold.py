@@ -38,7 +38,7 @@ class GoldAggregateOperator(LakehouseOperator):
         from airflow_ingest.lakehouse import refresh_gold
 
         run = run_info(context, self.pipeline)
-        with self.spark() as spark:
+        with self.spark(context, run) as spark:
             result = refresh_gold(spark, self.lake_of(run), self.table, self.spec.model, run)
         if result.status == "unchanged":
             raise AirflowSkipException(result.reason or f"{self.table}: nothing in its inputs has changed.")

@@ -42,7 +42,7 @@ class SilverMergeOperator(LakehouseOperator):
         from airflow_ingest.lakehouse import merge_silver
 
         run = run_info(context, self.pipeline)
-        with self.spark() as spark:
+        with self.spark(context, run) as spark:
             lake = self.lake_of(run)
             results = [
                 merge_silver(spark, lake, self.table, self.spec.model, run, batch, outcome)

@@ -155,15 +155,17 @@ def test_output_wires_tasks_together() -> None:
     ],
 )
 def test_an_error_is_told_without_a_stack_and_retried_only_where_that_can_help(error: str, retried: bool) -> None:
-    from airflow.sdk.exceptions import AirflowException, AirflowFailException
+    from airflow.sdk import RetryAction
 
     from airflow_ingest.operators._base import plain_errors
 
     failure = getattr(import_module("airflow_ingest.lakehouse"), error)("no good")
     failure.__cause__ = RuntimeError("a page of JVM stack")
-    with pytest.raises(AirflowException, match=r"^no good$") as caught, plain_errors():
+    with pytest.raises(type(failure), match=r"^no good$") as caught, plain_errors():
         raise failure
 
-    assert isinstance(caught.value, AirflowFailException) is not retried
+    policy = operator("BronzeIngestOperator", spec=TABLE).retry_policy
+    assert policy
+    assert policy.evaluate(caught.value, 1, 3).action is (RetryAction.DEFAULT if retried else RetryAction.FAIL)
     assert caught.value.__suppress_context__
     assert caught.value.__cause__ is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -236,19 +237,32 @@ def test_an_operator_works_in_every_kind_of_run(
     assert len(rows(spark, tmp_path / "lake/bronze/orders", "id")) == 5
 
 
-def test_a_missing_file_is_told_in_one_sentence(
-    dag: DAG, make_context: MakeContext, landing: Path, spark_server: ServerStatus
+@pytest.mark.parametrize(("tries", "written_down"), [((1, 2), False), ((3, 2), True)], ids=["first try", "last try"])
+def test_a_missing_file_is_told_in_one_sentence_and_written_down_when_given_up(
+    dag: DAG,
+    make_context: MakeContext,
+    landing: Path,
+    spark: SparkSession,
+    tmp_path: Path,
+    tries: tuple[int, int],
+    written_down: bool,
 ) -> None:
-    from airflow.sdk.exceptions import AirflowException
+    from airflow_ingest.lakehouse import Lake, SourceNotFound, failed_loads
 
     ingest: Any = dag.get_task("ingest")
     (landing / "2013-01-01.csv").unlink()
     interval = (datetime(2013, 1, 1, tzinfo=timezone.utc), datetime(2013, 1, 2, tzinfo=timezone.utc))
-    context = make_context(ingest, interval=interval)
+    context: Any = make_context(ingest, interval=interval)
+    context["ti"] = SimpleNamespace(try_number=tries[0], max_tries=tries[1])
     ingest.render_template_fields(context)
 
-    with pytest.raises(AirflowException, match=r"landing/2013-01-01\.csv") as caught:
+    with pytest.raises(SourceNotFound, match=r"landing/2013-01-01\.csv") as caught:
         ingest.execute(context)
 
     assert "JVM" not in str(caught.value)
     assert len(str(caught.value)) < 300
+    found = failed_loads(spark, Lake(str(tmp_path / "lake"), "by_hand"), "orders")
+    assert [(failure.step, failure.attempts, failure.kind) for failure in found] == (
+        [("ingest", 3, "SourceNotFound")] if written_down else []
+    )
+    assert all(failure.source.endswith("2013-01-01.csv") and failure.error == str(caught.value) for failure in found)
