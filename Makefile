@@ -10,7 +10,7 @@ BENCH := .venv-bench
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
-.PHONY: help install test check demo bench format clean
+.PHONY: help install test live chaos check demo bench format clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  \033[36mmake %-8s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,8 +21,14 @@ install: ## Set everything up: .venv from uv.lock, Delta's jars (does nothing wh
 demo: install ## Run a week of New York's flights through a real Airflow; DEMO_EXIT=1 does not wait in the UI
 	@$(PY) -m demo
 
-test: install ## Run every test (up to ten minutes)
-	@$(PY) -m pytest -q -n 2 --dist loadfile
+test: install ## Run the tests (up to ten minutes)
+	@$(PY) -m pytest -q -n 2 --dist loadfile -m "not slow"
+
+live: install ## Run the tests on a running Airflow, those too that `make test` leaves out
+	@$(PY) -m pytest -q -m "live or slow"
+
+chaos: install ## Kill every step at every write, and try 200 random sequences (about two hours; chaos-report.txt)
+	@CHAOS=all $(PY) -m pytest -q tests/chaos
 
 check: install ## Run what is fast: ruff, mypy, import-linter, tests without Spark and Airflow
 	@$(PY) -m ruff check .

@@ -2,15 +2,13 @@
 
     python -m tests.chaos.child FILE DAY KIND [VICTIM:MOMENT:NUMBER]
 
-All writes to the lake go through one method of Spark Connect's client. It is wrapped here, so that nothing of this is
-in the package: the NUMBERth write (from 0) is the one `before`, `during` or `after` which VICTIM, the `task` (this
-process) or the `server` (Spark), is killed with SIGKILL. Prints the writes, one a line.
+The NUMBERth write (from 0) is the one `before`, `during` or `after` which VICTIM, the `task` (this process) or the
+`server` (Spark), is killed with SIGKILL. Prints the writes, one a line.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 import time
@@ -27,84 +25,45 @@ from airflow_ingest.config import load_pipeline
 from airflow_ingest.graph import compile_graph
 from airflow_ingest.lakehouse import Interval, RunInfo
 from airflow_ingest.runtime import Embedded, server_status
-
-_WRITES = re.compile(r"^\s*(MERGE|CREATE|ALTER|DELETE|UPDATE|INSERT)\b")
+from tests.chaos.faults import Write, say, watching
 
 
 class Fault:
-    """Kills `victim` at a moment of the `number`th write."""
+    """Kills `victim` (the `task`, which is this process, or the `server`) at a moment of the `number`th write."""
 
     def __init__(self, victim: str, moment: str, number: int) -> None:
         self.victim, self.moment, self.number = victim, moment, number
 
-    def strike(self) -> None:
+    def before(self, write: Write) -> None:
+        say(write)
+        if write.number == self.number and self.moment == "before":
+            self._strike()
+        if write.number == self.number and self.moment == "during":
+            Thread(target=self._strike, args=(0.15,), daemon=True).start()
+
+    def after(self, write: Write) -> None:
+        if write.number == self.number and self.moment == "after":
+            self._strike()
+
+    def _strike(self, pause: float = 0.0) -> None:
+        time.sleep(pause)
         if self.victim == "task":
             os.kill(os.getpid(), signal.SIGKILL)
         for server in server_status():
             os.kill(server.pid, signal.SIGKILL)
 
 
-def watch_writes(fault: Fault | None) -> None:
-    """Print every write from now on, and carry out `fault`."""
-    from pyspark.sql.connect.client import SparkConnectClient
-
-    original = SparkConnectClient.execute_command
-    seen = 0
-
-    def execute_command(client: Any, command: Any, *rest: Any, **more: Any) -> Any:
-        nonlocal seen
-        what = _describe(command)
-        if what is None:
-            return original(client, command, *rest, **more)
-        sys.stdout.write(f"{what}\n")
-        sys.stdout.flush()
-        struck = fault if fault and fault.number == seen else None
-        seen += 1
-        if struck and struck.moment == "before":
-            struck.strike()
-        if struck and struck.moment == "during":
-            Thread(target=_soon, args=(struck,), daemon=True).start()
-        answer = original(client, command, *rest, **more)
-        if struck and struck.moment == "after":
-            struck.strike()
-        return answer
-
-    setattr(SparkConnectClient, "execute_command", execute_command)  # noqa: B010
-
-
-def _soon(fault: Fault) -> None:
-    time.sleep(0.15)
-    fault.strike()
-
-
-def _describe(command: Any) -> str | None:
-    if command.HasField("write_operation"):
-        return f"write {_table(command.write_operation.path)}"
-    if command.HasField("sql_command"):
-        text = command.sql_command.input.sql.query or command.sql_command.sql
-        if found := _WRITES.match(text):
-            target = re.search(r"delta\.`([^`]+)`", text)
-            return f"{found[1].lower()} {_table(target[1] if target else '')}"
-    return None
-
-
-def _table(path: str) -> str:
-    return "/".join(path.split("/")[-2:])
-
-
-def main(file: str, day: str, kind: Any, fault: str = "") -> int:
+def main(file: str, day: str, kind: Any, fault: str = "nobody:never:-1") -> int:
+    """Run the pipeline for `day` as a run of `kind`; returns 1 if anything failed."""
     pipeline = load_pipeline(file)
     start = datetime.fromisoformat(day).replace(tzinfo=timezone.utc)
     interval = Interval(start=start, end=start + timedelta(days=1))
     run = RunInfo(pipeline=pipeline.pipeline, run_id=f"{kind}__{day}", interval=interval, kind=kind)
-    if fault:
-        victim, moment, number = fault.split(":")
-        watch_writes(Fault(victim, moment, int(number)))
-    else:
-        watch_writes(None)
+    victim, moment, number = fault.split(":")
+    strike = Fault(victim, moment, int(number))
     sessions = Sessions(Embedded(), pipeline.spark.conf)
     units = units_of(compile_graph(pipeline))
-    with RunProgress() as progress:
+    with RunProgress() as progress, watching(strike.before, strike.after):
         runs = run_units(units, day, Work(pipeline, run, day, sessions, progress), workers=1)
     for found in runs:
         if found.state in ("failed", "not run"):

@@ -39,13 +39,12 @@ def test_the_lake_ends_as_one_clean_pass_leaves_it(arenas: dict[str, Arena]) -> 
 
 
 def chosen(arena: Arena) -> list[Case]:
-    """All cases, or for each write of bronze, DLQ and silver the one that hurts most."""
+    """All cases, or two that hurt most."""
     everything = list(cases(arena))
     if ALL:
         return everything
     wanted = {
         ("bronze/orders", "after", "the next interval"),
-        ("dlq/orders", "during", "retry"),
         ("silver/orders", "after", "clear and run again"),
     }
     return [

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_ingest.runtime import ServerStatus
     from airflow_ingest.testing.airflow_home import RunDag
 
-pytestmark = [pytest.mark.spark, pytest.mark.airflow]
+pytestmark = [pytest.mark.spark, pytest.mark.airflow, pytest.mark.slow]
 PIPELINE = Path(__file__).parents[2] / "dags" / "flights.yaml"
 REFERENCE_ROWS = 50
 
