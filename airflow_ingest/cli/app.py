@@ -107,20 +107,25 @@ def run(
         str | None,
         typer.Option(metavar="URL", envvar="SPARK_REMOTE", help="Run on this Spark Connect server: sc://host:port."),
     ] = None,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Run as the schedule does: take every pending batch, load full tables."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a step that fails.")] = False,
 ) -> None:
     """Run a pipeline's steps here, without a scheduler, for one or several data intervals.
 
-    It loads what a backfill of the same days would load, and does not wait for files that are missing. Exits with 1 if
-    a step failed or a batch is held; tables that do not depend on it are loaded all the same.
+    It loads what a backfill of the same days would load, or with --live what the schedule's own run would, and does not
+    wait for files that are missing. Exits with 1 if a step failed or a batch is held; tables that do not depend on it
+    are loaded all the same.
     """
     from airflow_ingest.cli.warm_up import import_spark_meanwhile
 
     import_spark_meanwhile()
     from airflow_ingest.cli.run import run_pipeline
 
-    raise typer.Exit(run_pipeline(file, interval, tables or [], remote=remote, as_json=as_json, debug=debug))
+    raise typer.Exit(run_pipeline(file, interval, tables or [], remote=remote, live=live, as_json=as_json, debug=debug))
 
 
 @app.command()

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pendulum
 
@@ -16,6 +17,9 @@ from airflow_ingest.cli.report import TableRun, result_table
 from airflow_ingest.config import IngestError, Pipeline, load_pipeline
 from airflow_ingest.graph import compile_graph
 
+if TYPE_CHECKING:
+    from airflow_ingest.lakehouse.model import RunKind
+
 __all__ = ["run_pipeline"]
 
 WORKERS = 3
@@ -23,9 +27,18 @@ WORKERS = 3
 
 
 def run_pipeline(
-    file: Path, when: str, tables: Sequence[str], *, remote: str | None, as_json: bool = False, debug: bool = False
+    file: Path,
+    when: str,
+    tables: Sequence[str],
+    *,
+    remote: str | None,
+    live: bool = False,
+    as_json: bool = False,
+    debug: bool = False,
 ) -> int:
     """Run the pipeline in `file` for the intervals that `when` names. Returns 1 if a table failed or is held, else 0.
+
+    A `live` run takes what the schedule's own would, another one what a backfill would.
 
     Raises ConfigError, IntervalError for `when`, IngestError for a name in `tables`, RuntimeProblem for Spark.
     """
@@ -34,7 +47,7 @@ def run_pipeline(
     schedule = pipeline.schedule if isinstance(pipeline.schedule, str) else None
     intervals = intervals_of(when, schedule, pipeline.timezone)
     units = units_of(compile_graph(pipeline), tables)
-    runs = _run(pipeline, units, intervals, remote, debug=debug)
+    runs = _run(pipeline, units, intervals, remote, "live" if live else "backfill", debug=debug)
     if as_json:
         results().print(json.dumps([run.to_dict() for run in runs], indent=2), markup=False)
     else:
@@ -48,6 +61,7 @@ def _run(
     units: Sequence[Unit],
     intervals: Sequence[tuple[datetime, datetime]],
     remote: str | None,
+    kind: "RunKind",
     *,
     debug: bool,
 ) -> list[TableRun]:
@@ -63,9 +77,9 @@ def _run(
             for (start, end), day in zip(intervals, _days(intervals, pipeline.timezone), strict=True):
                 run = RunInfo(
                     pipeline=pipeline.pipeline,
-                    run_id=f"cli__{start.isoformat()}",
+                    run_id=f"cli__{kind}__{start.isoformat()}",
                     interval=Interval(start=start, end=end),
-                    kind="backfill",
+                    kind=kind,
                 )
                 work = Work(pipeline, run, day, sessions, progress, debug=debug)
                 runs += run_units(units, day, work, workers=WORKERS)
