@@ -10,10 +10,14 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import day, parsing
+from benchmarks import day, parsing, planning
 from benchmarks.measuring import Comparison
 
-SUITES: dict[str, Callable[[], Iterator[Comparison]]] = {"parsing": parsing.compare, "day": day.compare}
+SUITES: dict[str, Callable[[], Iterator[Comparison]]] = {
+    "parsing": parsing.compare,
+    "planning": planning.compare,
+    "day": day.compare,
+}
 
 
 def main() -> int:

@@ -155,5 +155,6 @@ def _metadata(text: str | None) -> Mapping[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _metrics(raw: Mapping[str, str] | None) -> Mapping[str, int]:
-    return {key: int(value) for key, value in (raw or {}).items() if value.lstrip("-").isdigit()}
+def _metrics(raw: Mapping[str, Any] | None) -> Mapping[str, int]:
+    """The whole numbers among them: Delta writes text, other writers numbers and more."""
+    return {key: int(value) for key, value in (raw or {}).items() if str(value).lstrip("-").isdigit()}

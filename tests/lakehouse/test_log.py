@@ -79,3 +79,12 @@ def test_a_last_checkpoint_that_misleads_does_no_harm(table: str, hint: str | No
 
 def test_no_table_has_no_commits(spark: SparkSession, tmp_path: Path) -> None:
     assert history(spark, str(tmp_path / "none"), 5) == _from_spark(spark, str(tmp_path / "none"), 5) == []
+
+
+def test_commits_of_other_writers_are_read_as_well(tmp_path: Path) -> None:
+    lines = ['{"protocol":{}}', '{"commitInfo":{"operation":"WRITE","operationMetrics":{"n":3,"x":"y","d":null}}}']
+    (tmp_path / f"{0:020d}.json").write_text("\n".join(lines))
+    (tmp_path / f"{1:020d}.json").write_text('{"add":{}}')
+    newest, oldest = _from_files(tmp_path, 5)
+    assert (newest.operation, newest.metadata, newest.metrics) == ("", {}, {})
+    assert (oldest.operation, oldest.metrics) == ("WRITE", {"n": 3})
