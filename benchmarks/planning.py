@@ -12,6 +12,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -35,11 +36,11 @@ def compare(rounds: int = 7) -> Iterator[Comparison]:
             for shared, how in (("true", "the log's files"), ("false", "Spark")):
                 with session(Embedded(), {SHARED_FILES: shared}) as spark:
                     for commits in (FEW, MANY):
-                        _plan(spark, f"{root}/lake{commits}", commits)
+                        _planned(spark, root, commits)
                     yield side_by_side(
                         f"planning at commit {MANY} by {how} / at commit {FEW}",
-                        lambda _, spark=spark: _plan(spark, f"{root}/lake{MANY}", MANY),
-                        lambda _, spark=spark: _plan(spark, f"{root}/lake{FEW}", FEW),
+                        partial(_planned, spark, root, MANY),
+                        partial(_planned, spark, root, FEW),
                         rounds=rounds,
                         limit=1.5,
                     )
@@ -47,14 +48,14 @@ def compare(rounds: int = 7) -> Iterator[Comparison]:
             stop_server()
 
 
-def _plan(spark: Any, root: str, commits: int) -> float:
+def _planned(spark: Any, root: str, commits: int, _round: int = 0) -> float:
     """Seconds for the plan of the next interval; the median of a few."""
     from airflow_ingest.lakehouse import Lake, RunInfo
     from airflow_ingest.lakehouse.batches import pending_batches
     from airflow_ingest.lakehouse.commits import Place
     from airflow_ingest.lakehouse.log import history
 
-    lake, batch = Lake(root, "bench"), _batch(commits)
+    lake, batch = Lake(f"{root}/lake{commits}", "bench"), _batch(commits)
     run = RunInfo(pipeline="bench", run_id="r", interval=batch.interval)
     taken = []
     for _ in range(5):
@@ -75,20 +76,22 @@ def _write(root: str, commits: int) -> None:
         batch = _batch(number)
         assert batch.interval
         known = {"pipeline": "bench", "table": "t", "batch": batch.to_dict(), "highest": batch.interval.end.isoformat()}
-        _commit(f"{root}/bronze/t", known, number)
+        near_the_end = number > commits - 30
+        _commit(f"{root}/bronze/t", known, number, checkpoint=near_the_end)
         if number < commits - 1:
             progress = Progress(bronze=number, base=number - 1)
-            _commit(f"{root}/silver/t", {**known, PROGRESS: progress.to_dict()}, number)
+            _commit(f"{root}/silver/t", {**known, PROGRESS: progress.to_dict()}, number, checkpoint=near_the_end)
 
 
-def _commit(path: str, metadata: dict[str, Any], number: int) -> None:
+def _commit(path: str, metadata: dict[str, Any], number: int, *, checkpoint: bool) -> None:
+    """An append; a `checkpoint` every ten commits, as Delta makes them, where they count: at the end."""
     import pyarrow
     from deltalake import CommitProperties, DeltaTable, write_deltalake
 
     rows = pyarrow.table({"id": [number]})
     properties = CommitProperties(custom_metadata={"userMetadata": json.dumps(metadata)})
     write_deltalake(path, rows, mode="append", commit_properties=properties)
-    if number % 1000 == 999:
+    if checkpoint and number % 10 == 9:
         DeltaTable(path).create_checkpoint()
 
 
