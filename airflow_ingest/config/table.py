@@ -32,10 +32,6 @@ class Jdbc(Block):
     )
     partitions: int = Field(1, ge=1, le=1000, description="How many ranges are read side by side.")
     fetch_size: int = Field(10_000, ge=1, description="How many rows a reader holds in memory at once.")
-    driver: str | None = Field(
-        None,
-        description="The Maven coordinate of the JDBC driver, `group:name:version`. Left out: PostgreSQL's.",
-    )
 
 
 class Source(Block):

@@ -35,9 +35,11 @@ if TYPE_CHECKING:
     from airflow_ingest.lakehouse.quality.gate import quality_gate
     from airflow_ingest.lakehouse.replay import replay_dlq
     from airflow_ingest.lakehouse.silver.merge import merge_silver
+    from airflow_ingest.lakehouse.sources.database import Database
 
 __all__ = [
     "Batch",
+    "Database",
     "GateOutcome",
     "Interval",
     "Lake",
@@ -64,6 +66,7 @@ _HOME = {
     **dict.fromkeys(
         ("Batch", "GateOutcome", "Interval", "LoadResult", "ReplayResult", "RowCounts", "RunInfo"), "model"
     ),
+    "Database": "sources.database",
     "decide_held": "batches",
     "hold_batch": "batches",
     "ingest_bronze": "bronze",

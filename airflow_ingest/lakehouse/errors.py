@@ -6,6 +6,7 @@ IngestError
     ├── SourceUnreadable    a file is there, and not one row can be made of it
     ├── SchemaMismatch      columns are missing, unknown or of another type
     ├── TableOwnedByOther   another pipeline writes this table
+    ├── NothingToLoad       the run has no business with this table: not a failure
     └── ReconciliationError rows read and rows settled differ
 """
 
@@ -32,6 +33,10 @@ class SchemaMismatch(LakehouseError):
 
 class TableOwnedByOther(LakehouseError):
     """Another pipeline writes this table."""
+
+
+class NothingToLoad(LakehouseError):
+    """A run should leave a table as it is, for the reason given; its step skips itself."""
 
 
 class ReconciliationError(LakehouseError):

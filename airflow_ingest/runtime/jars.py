@@ -14,6 +14,7 @@ from airflow_ingest.runtime.java import Java, find_java
 
 DELTA_VERSION = "4.4.0"
 DELTA_MODULES = ("delta-spark_4.2_2.13", "delta-storage", "delta-kernel-api", "delta-kernel-defaults")
+POSTGRES_DRIVER = "org.postgresql:postgresql:42.7.10"
 REPOSITORY = "AIRFLOW_INGEST_MAVEN_REPOSITORY"
 
 _CENTRAL = "https://repo1.maven.org/maven2/"
@@ -78,13 +79,16 @@ def delta_jars() -> tuple[Path, ...]:
     )
 
 
-def driver_jar(coordinate: str) -> Path:
-    """The jar of a database's driver, downloaded once as Delta's are.
+def driver_jars(coordinates: Sequence[str] = ()) -> tuple[Path, ...]:
+    """PostgreSQL's JDBC driver and those that `coordinates` (`group:name:version`) name, had as Delta's jars are.
 
-    `coordinate` is `group:name:version`; what the jar itself depends on is left out. Raises `RuntimeProblem`.
+    What they themselves depend on is left out. Raises `RuntimeProblem`.
     """
-    why = "The first load from the database needs Maven Central."
-    return _fetched((Artifact.of(coordinate),), f"The database's driver ({coordinate}) is", why)[0]
+    named = [Artifact.of(coordinate) for coordinate in coordinates]
+    ours = Artifact.of(POSTGRES_DRIVER)
+    wanted = named if any((jar.group, jar.name) == (ours.group, ours.name) for jar in named) else [ours, *named]
+    names = ", ".join(f"{jar.group}:{jar.name}:{jar.version}" for jar in wanted)
+    return _fetched(wanted, f"Databases' drivers ({names}) are", "The first start needs Maven Central.")
 
 
 def _cached(wanted: Sequence[Artifact]) -> tuple[Path, ...]:

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from airflow_ingest.config.report import Report, is_absent, texts
 from airflow_ingest.config.table import Jdbc
 from airflow_ingest.config.values import KeyPath, quote
 
-_COORDINATE = re.compile(r"[\w.-]+:[\w.-]+:[\w.-]+\Z")
-
 
 def check_jdbc(jdbc: dict[str, Any], at: KeyPath, report: Report) -> None:
     """Check the plain data of `source.jdbc`."""
     _check_relation(jdbc, at, report)
-    for key in ("conn_id", "table", "query", "where", "partition_column", "driver"):
+    for key in ("conn_id", "table", "query", "where", "partition_column"):
         _check_text(jdbc, key, at, report)
     _check_columns(jdbc, at, report)
     _check_partitions(jdbc, at, report)
-    driver = jdbc.get("driver")
-    if isinstance(driver, str) and driver.strip() and not _COORDINATE.match(driver):
-        hint = "Write group:name:version, such as org.postgresql:postgresql:42.7.10."
-        report.add((*at, "driver"), f"{quote(driver)} is not a Maven coordinate", hint)
 
 
 def _check_relation(jdbc: dict[str, Any], at: KeyPath, report: Report) -> None:

@@ -81,29 +81,37 @@ def _check_extract(table: dict[str, Any], kinds: list[str], at: KeyPath, report:
     extract = block(table, "extract")
     mode = extract.get("mode", "interval")
     path = (*at, "extract")
-    cursor = extract.get("cursor")
     if mode == "incremental" and kinds != ["jdbc"]:
         report.unserved((*path, "mode"), "mode: incremental", "Served: interval or full; for jdbc, incremental too.")
-    if mode == "incremental" or (mode == "interval" and kinds == ["jdbc"]):
-        if kinds in (["jdbc"], ["delta"], ["rest"]) and cursor is None:
-            hint = "Name the column that says how far the table has got."
-            if mode == "interval":
-                hint = "Name the time column that says which interval a row belongs to, or write mode: full."
-            report.add(path, f"{mode} from {kinds[0]} needs a cursor", hint, at_key=True)
-    if isinstance(cursor, str) and not cursor.strip():
-        report.add((*path, "cursor"), "must not be empty", "Write a column's name.")
-    if mode in ("interval", "full"):
-        useless = ["lookback"] if mode == "interval" and kinds == ["jdbc"] else ["cursor", "lookback"]
-        for key in useless:
-            if extract.get(key) is not None:
-                hint = "Remove it, or write mode: incremental."
-                report.add((*path, key), f"{key} has no use with extract mode {mode}", hint, at_key=True)
-        if kinds == ["kafka"]:
-            report.add(path, f"kafka cannot be read in mode {mode}", "Write mode: incremental.", at_key=True)
+    _check_cursor(extract, mode, kinds, path, report)
+    if mode in ("interval", "full") and kinds == ["kafka"]:
+        report.add(path, f"kafka cannot be read in mode {mode}", "Write mode: incremental.", at_key=True)
     without = schedule if isinstance(schedule, str) else "after other tables" if isinstance(schedule, dict) else ""
     if mode == "interval" and (isinstance(schedule, dict) or schedule in _WITHOUT_INTERVALS):
         problem = f"extract mode interval needs data intervals, and a pipeline scheduled {without} has none"
         report.add(path, problem, "Write extract: {mode: full}, or give the pipeline a cron schedule.", at_key=True)
+
+
+def _check_cursor(extract: dict[str, Any], mode: Any, kinds: list[str], path: KeyPath, report: Report) -> None:
+    in_database = kinds == ["jdbc"]
+    needed = (mode == "incremental" and kinds in (["jdbc"], ["delta"], ["rest"])) or (
+        mode == "interval" and in_database
+    )
+    cursor = extract.get("cursor")
+    if needed and cursor is None:
+        hint = (
+            "Name the time column that says which interval a row belongs to, or write mode: full."
+            if mode == "interval"
+            else "Name the column that says how far the table has got."
+        )
+        report.add(path, f"{mode} from {kinds[0]} needs a cursor", hint, at_key=True)
+    if isinstance(cursor, str) and not cursor.strip():
+        report.add((*path, "cursor"), "must not be empty", "Write a column's name.")
+    useless = {"interval": ("lookback",) if in_database else ("cursor", "lookback"), "full": ("cursor", "lookback")}
+    for key in useless.get(mode, ()) if isinstance(mode, str) else ():
+        if extract.get(key) is not None:
+            hint = "Remove it, or write mode: incremental."
+            report.add((*path, key), f"{key} has no use with extract mode {mode}", hint, at_key=True)
 
 
 def _check_load(table: dict[str, Any], silver: dict[str, Any], at: KeyPath, report: Report) -> None:
