@@ -42,9 +42,7 @@ class Embedded:
     idle_timeout: timedelta = field(default_factory=lambda: _duration(IDLE_TIMEOUT, "15m"))
     start_timeout: timedelta = field(default_factory=lambda: _duration(START_TIMEOUT, "2m"))
     port: int = field(default_factory=lambda: _port(os.environ.get(PORT, "0")))
-    drivers: tuple[str, ...] = field(
-        default_factory=lambda: tuple(os.environ.get(DRIVERS, "").replace(",", " ").split())
-    )
+    drivers: tuple[str, ...] = field(default_factory=lambda: _words(DRIVERS))
     conf: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -96,8 +94,8 @@ def _duration(variable: str, default: str) -> timedelta:
     return parse_duration(os.environ.get(variable, default), variable)
 
 
-def _words(variable: str) -> list[str]:
-    return os.environ.get(variable, "").replace(",", " ").split()
+def _words(variable: str) -> tuple[str, ...]:
+    return tuple(os.environ.get(variable, "").replace(",", " ").split())
 
 
 def _port(text: str) -> int:

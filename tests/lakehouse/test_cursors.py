@@ -57,7 +57,9 @@ def test_a_lookback_is_measured_as_the_cursor_is() -> None:
 
 
 def test_an_interval_takes_the_dates_whose_midnight_lies_in_it() -> None:
-    at = lambda day, hour: datetime(2026, 1, day, hour, tzinfo=timezone.utc)  # noqa: E731
+    def at(day: int, hour: int) -> datetime:
+        return datetime(2026, 1, day, hour, tzinfo=timezone.utc)
+
     assert bounds(Interval(start=at(1, 0), end=at(2, 0)), "date") == ("2026-01-01", "2026-01-02")
     assert bounds(Interval(start=at(1, 23), end=at(2, 1)), "date") == ("2026-01-02", "2026-01-03")
     assert bounds(Interval(start=at(1, 5), end=at(1, 6)), "date") == ("2026-01-02", "2026-01-02")
