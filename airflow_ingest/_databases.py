@@ -44,11 +44,15 @@ class Connection:
 
 
 def database_of(jdbc: Jdbc) -> Database:
-    """The database that `source.jdbc` names.
+    """The database that `source.jdbc` names, as Airflow knows its connection, which then masks the password in logs.
 
-    A connection that the environment defines (`AIRFLOW_CONN_<ID>`) is read there, without importing Airflow.
     Raises IngestError for a connection that is not there or cannot be used.
     """
+    return _described(_connection_of_airflow(jdbc.conn_id))
+
+
+def database_without_airflow(jdbc: Jdbc) -> Database:
+    """As `database_of`, but a connection that the environment defines is read there, without importing Airflow."""
     return _described(connection_of_environment(jdbc.conn_id) or _connection_of_airflow(jdbc.conn_id))
 
 

@@ -8,14 +8,14 @@ import sys
 
 import pytest
 
-from airflow_ingest._databases import database_of
+from airflow_ingest._databases import database_of, database_without_airflow
 from airflow_ingest.config import IngestError, Jdbc
 from airflow_ingest.lakehouse import Database
 
 
 def _database(monkeypatch: pytest.MonkeyPatch, connection: str) -> Database:
     monkeypatch.setenv("AIRFLOW_CONN_SHOP", connection)
-    return database_of(Jdbc(conn_id="shop", table="t"))
+    return database_without_airflow(Jdbc(conn_id="shop", table="t"))
 
 
 def test_a_postgres_uri(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,6 +61,15 @@ def test_what_cannot_be_used_is_told_without_the_password(
     assert "geheim" not in str(caught.value)
 
 
+@pytest.mark.airflow
+def test_airflow_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", "postgres://me:p%40ss%2Fw@db.example.com:5433/shop?sslmode=require")
+    jdbc = Jdbc(conn_id="shop", table="t")
+    assert database_of(jdbc) == database_without_airflow(jdbc)
+    with pytest.raises(IngestError, match="There is no Airflow connection 'nowhere'"):
+        database_of(Jdbc(conn_id="nowhere", table="t"))
+
+
 def test_secrets_are_scrubbed_in_both_spellings() -> None:
     found = Database("shop", "jdbc:postgresql://db/x", {"user": "me", "password": "p@ss/w"}, "d")
     assert found.scrubbed("me: p@ss/w, p%40ss%2Fw") == "me: ***, ***"
@@ -70,9 +79,9 @@ def test_the_environments_connection_needs_no_airflow() -> None:
     code = """
 import os, sys
 os.environ["AIRFLOW_CONN_SHOP"] = "postgres://me:x@db/shop"
-from airflow_ingest._databases import database_of
+from airflow_ingest._databases import database_of, database_without_airflow
 from airflow_ingest.config import Jdbc
-database_of(Jdbc(conn_id="shop", table="t"))
+database_without_airflow(Jdbc(conn_id="shop", table="t"))
 print("airflow" in sys.modules, "pyspark" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

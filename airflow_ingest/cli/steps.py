@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_ingest import lakehouse
-from airflow_ingest._databases import database_of
+from airflow_ingest._databases import database_without_airflow
 from airflow_ingest.cli.engine import Unit
 from airflow_ingest.cli.group import is_own
 from airflow_ingest.cli.progress import RunProgress
@@ -71,7 +71,7 @@ class Work:
     def _table(self, spark: "SparkSession", unit: Unit, so_far: "_SoFar") -> tuple[State, str]:
         table, lake = self.pipeline.tables[unit.target], self._lake
         self._begin(unit, StepKind.INGEST)
-        database = database_of(table.source.jdbc) if table.source.jdbc else None
+        database = database_without_airflow(table.source.jdbc) if table.source.jdbc else None
         ingest = lakehouse.ingest_bronze(
             spark, lake, unit.target, table, self.run, files=self._files(table), database=database
         )

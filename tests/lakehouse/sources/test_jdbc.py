@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_ingest._databases import database_of
+from airflow_ingest._databases import database_without_airflow
 from airflow_ingest.config import Jdbc, Table
 from airflow_ingest.lakehouse import Database, LakehouseError, LoadResult, ingest_bronze
 from airflow_ingest.lakehouse.log import history
@@ -43,7 +43,7 @@ def shop(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Database:
     postgres.run(SHOP)
     uri = f"postgres://{postgres.user}:s3cr3t%3Ap%40ss%2Fw%25rd@127.0.0.1:{postgres.port}/postgres"
     monkeypatch.setenv("AIRFLOW_CONN_SHOP_DB", uri)
-    return database_of(Jdbc(conn_id="shop_db", table="x"))
+    return database_without_airflow(Jdbc(conn_id="shop_db", table="x"))
 
 
 @pytest.fixture
