@@ -137,6 +137,7 @@ def test_increments_follow_the_watermark_and_the_lookback_finds_what_was_committ
     assert retried.batch
     assert second.batch
     assert (retried.batch.id, retried.batch.range, retried.rows.read) == (second.batch.id, second.batch.range, 4)
+    assert len(bench.rows(bench.lake.bronze("orders"), "id")) == 3 + 4
     backfilled = ingest(table, 1, "backfill")
     assert backfilled.rows.read == 2  # 2 and 5; 1 has moved on
     nothing = ingest(table, 3)
