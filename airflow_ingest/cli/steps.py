@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_ingest import lakehouse
+from airflow_ingest._databases import database_without_airflow
 from airflow_ingest.cli.engine import Unit
 from airflow_ingest.cli.group import is_own
 from airflow_ingest.cli.progress import RunProgress
@@ -77,7 +78,10 @@ class Work:
     def _table(self, spark: "SparkSession", unit: Unit, so_far: "_SoFar") -> tuple[State, str]:
         table, lake = self.pipeline.tables[unit.target], self._lake
         self._begin(unit, StepKind.INGEST)
-        ingest = lakehouse.ingest_bronze(spark, lake, unit.target, table, self.run, files=self._files(table))
+        database = database_without_airflow(table.source.jdbc) if table.source.jdbc else None
+        ingest = lakehouse.ingest_bronze(
+            spark, lake, unit.target, table, self.run, files=self._files(table), database=database
+        )
         so_far.ingest = ingest.to_dict()
         if table.silver is None:
             so_far.published.append(ingest.to_dict())
@@ -95,10 +99,12 @@ class Work:
             so_far.published.append(merged.to_dict())
         return ("held", "\n".join(held)) if held else (ingest.status, ingest.reason)
 
-    def _files(self, table: Table) -> str:
+    def _files(self, table: Table) -> str | None:
         interval = self.run.interval
-        if interval is None or table.source.files is None:
-            raise ValueError("the command line runs file sources, for one data interval")
+        if table.source.files is None:
+            return None
+        if interval is None:
+            raise ValueError("the command line runs data intervals")
         return render(table.source.files, interval.start, interval.end)
 
 

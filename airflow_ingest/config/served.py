@@ -10,7 +10,7 @@ from airflow_ingest.config.values import KeyPath, one_of, quote, words
 UNSERVED_KEYS = {
     "Pipeline": words("sla alerts circuit_breaker"),
     "Table": words("sla"),
-    "Source": words("jdbc rest kafka delta"),
+    "Source": words("rest kafka delta"),
     "Silver": words(
         "transform replace_where delete_when deletes operations images ignore_null_updates tombstone_retention track "
         "cluster_by"
@@ -20,12 +20,10 @@ UNSERVED_KEYS = {
 }
 UNSERVED_RULES = words("duplicate_rate relationships freshness drift sql")
 UNSERVED_VALUES = {
-    ("Extract", "mode"): words("incremental"),
     ("Silver", "load"): words("append insert scd2 replace"),
     ("Gold", "load"): words("merge"),
 }
 SERVED_VALUES = {
-    ("Extract", "mode"): ("interval", "full"),
     ("Silver", "load"): ("merge", "overwrite"),
     ("Gold", "load"): ("overwrite", "replace"),
 }

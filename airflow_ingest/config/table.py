@@ -11,10 +11,27 @@ from pydantic_core import CoreSchema
 
 from airflow_ingest.config.block import Block
 from airflow_ingest.config.rules import Quality
-from airflow_ingest.config.values import Duration, Email, Scalar, wrong
+from airflow_ingest.config.values import Duration, Email, Lookback, Scalar, wrong
 
 SchemaPolicy = Literal["evolve", "enforce"]
 KEEP_OTHERS = "*keep"
+
+
+class Jdbc(Block):
+    """A database's table or query, read through JDBC: exactly one of `table` and `query`."""
+
+    conn_id: str = Field(
+        description="The Airflow connection to the database: of type `postgres`, or `jdbc` with the URL as its host."
+    )
+    table: str | None = Field(None, description="The table's name, with its schema's before a dot: `sales.orders`.")
+    query: str | None = Field(None, description="A SELECT in the database's SQL, instead of a table.")
+    columns: list[str] = Field([], description="The columns to read; left out: every one.")
+    where: str | None = Field(None, description="A condition in the database's SQL; the database evaluates it.")
+    partition_column: str | None = Field(
+        None, description="The number, date or time column whose range is cut into `partitions`."
+    )
+    partitions: int = Field(1, ge=1, le=1000, description="How many ranges are read side by side.")
+    fetch_size: int = Field(10_000, ge=1, description="How many rows a reader holds in memory at once.")
 
 
 class Source(Block):
@@ -23,7 +40,7 @@ class Source(Block):
     files: str | None = Field(
         None, description="A path or glob; `{{ ds }}` and the like are rendered from the run's data interval."
     )
-    jdbc: dict[str, Any] | None = Field(None, description="A database table or query.")
+    jdbc: Jdbc | None = Field(None, description="A database's table or query.")
     rest: dict[str, Any] | None = Field(None, description="A REST endpoint.")
     kafka: dict[str, Any] | None = Field(None, description="A Kafka topic.")
     delta: dict[str, Any] | None = Field(None, description="A Delta table, another pipeline's for example.")
@@ -38,10 +55,19 @@ class Extract(Block):
 
     mode: Literal["interval", "incremental", "full"] = Field(
         "interval",
-        description="`interval`: the run's data interval. `incremental`: from the watermark on. `full`: everything.",
+        description="`interval`: the run's data interval. `incremental`: from the watermark on (of files *not yet*). "
+        "`full`: everything.",
     )
-    cursor: str | None = Field(None, description="The column that says how far the table has got.")
-    lookback: Duration | None = Field(None, description="How far before the watermark a run reads again.")
+    cursor: str | None = Field(
+        None,
+        description="The column that says how far the table has got: a number, a date or a time (UTC if it has no "
+        "zone) that is never NULL. `interval` takes the rows in which it lies in the run's data interval.",
+    )
+    lookback: Lookback | None = Field(
+        None,
+        description="How far before the watermark a run reads again, for rows committed late: a duration, or a number "
+        "for a cursor that counts.",
+    )
 
 
 class Sla(Block):

@@ -98,6 +98,15 @@ def format_duration(duration: timedelta) -> str:
     return f"{seconds // size}{unit}"
 
 
+def parse_lookback(value: Any) -> timedelta | int:
+    """Read a duration, or a whole number above zero for a cursor that counts."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return parse_duration(value)
+    if value < 1:
+        raise wrong(f"{quote(value)} is no way back", "Write a number above zero, or leave the key out.")
+    return value
+
+
 def parse_rate(value: Any) -> float:
     """Read `5%` or `0.05` as 0.05. Raises an error that pydantic reports for anything else."""
     if isinstance(value, str):
@@ -168,6 +177,17 @@ Duration = Annotated[
     PlainValidator(parse_duration),
     PlainSerializer(format_duration, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": "^[0-9]+[smhd]$", "x-type": "duration"}),
+]
+Lookback = Annotated[
+    timedelta | int,
+    PlainValidator(parse_lookback),
+    PlainSerializer(lambda value: value if isinstance(value, int) else format_duration(value), when_used="json"),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "string", "pattern": "^[0-9]+[smhd]$"}, {"type": "integer", "minimum": 1}],
+            "x-type": "duration or whole number",
+        }
+    ),
 ]
 Rate = Annotated[
     float,

@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
     from pyspark.sql import SparkSession
 
-_EXTRAS = ("conf", "idle_timeout", "memory")
+_EXTRAS = ("conf", "drivers", "idle_timeout", "memory")
 
 
 class SparkDeltaHook(BaseHook):
     """Gives a Spark session where the connection's type says.
 
     - no connection `spark_default`, or type `spark` with the host `local[*]`: the embedded server on this machine. The
-      extra may set its `memory` ("4g"), `idle_timeout` ("30m") and `conf` (static Spark settings).
+      extra may set its `memory` ("4g"), `idle_timeout` ("30m"), `conf` (static Spark settings) and `drivers` (a list of
+      the Maven coordinates of JDBC drivers; PostgreSQL's is there).
     - type `spark_connect`: that Spark Connect server.
 
     :param spark_conn_id: the connection; None means the embedded server, whatever connections there are
@@ -121,6 +122,13 @@ class SparkDeltaHook(BaseHook):
             settings["memory"] = str(extra["memory"])
         if "idle_timeout" in extra:
             settings["idle_timeout"] = parse_duration(str(extra["idle_timeout"]), where)
+        if "drivers" in extra:
+            if not isinstance(extra["drivers"], list):
+                raise RuntimeProblem(
+                    f"The Airflow connection {self.spark_conn_id!r} has drivers in its extra that are no list.",
+                    'Write them as {"drivers": ["group:name:version"]}.',
+                )
+            settings["drivers"] = tuple(map(str, extra["drivers"]))
         if "conf" in extra:
             if not isinstance(extra["conf"], dict):
                 raise RuntimeProblem(

@@ -37,10 +37,12 @@ if TYPE_CHECKING:
     from airflow_ingest.lakehouse.quality.gate import quality_gate
     from airflow_ingest.lakehouse.replay import replay_dlq
     from airflow_ingest.lakehouse.silver.merge import merge_silver
+    from airflow_ingest.lakehouse.sources.database import Database
 
 __all__ = [
     "Batch",
     "ConflictError",
+    "Database",
     "FailedLoad",
     "GateOutcome",
     "Interval",
@@ -71,6 +73,7 @@ _HOME = {
         ("Batch", "GateOutcome", "Interval", "LoadResult", "ReplayResult", "RowCounts", "RunInfo"), "model"
     ),
     **dict.fromkeys(("FailedLoad", "failed_loads", "record_failure"), "failures"),
+    "Database": "sources.database",
     "decide_held": "batches",
     "hold_batch": "batches",
     "ingest_bronze": "bronze",

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from airflow_ingest.config import Source, Table
+from airflow_ingest.config import Table
 from airflow_ingest.lakehouse.batches import pending_batches
-from airflow_ingest.lakehouse.commits import Place, generation, stamped, written
+from airflow_ingest.lakehouse.commits import Place, Stamp, generation, stamped, written
 from airflow_ingest.lakehouse.conflicts import replanned
-from airflow_ingest.lakehouse.errors import LakehouseError, SchemaMismatch
+from airflow_ingest.lakehouse.errors import ConflictError, LakehouseError, NothingToLoad, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import Commit, history
-from airflow_ingest.lakehouse.model import Batch, LoadResult, RowCounts, RunInfo, SourceFile, short_hash
-from airflow_ingest.lakehouse.sources.files import (
-    CORRUPT_RECORD,
-    SOURCE_FILE,
-    is_read_failure,
-    read_files,
-    read_what_can_be_read,
-)
-from airflow_ingest.lakehouse.sources.listing import list_files
+from airflow_ingest.lakehouse.model import Batch, LoadResult, RowCounts, RunInfo, short_hash
+from airflow_ingest.lakehouse.sources import source_of
+from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE, TableSource
+from airflow_ingest.lakehouse.sources.database import Database
 from airflow_ingest.lakehouse.spark_errors import brief
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.tables import check_same_columns, ensure
+from airflow_ingest.lakehouse.watermarks import application
 
 STEP = "ingest_bronze"
 BATCH_ID = "_batch_id"
@@ -47,22 +43,34 @@ AUDIT_COLUMNS = (
 
 
 @replanned
-def ingest_bronze(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo, *, files: str) -> LoadResult:
+def ingest_bronze(
+    spark: SparkSession,
+    lake: Lake,
+    name: str,
+    table: Table,
+    run: RunInfo,
+    *,
+    files: str | None = None,
+    database: Database | None = None,
+) -> LoadResult:
     """Loads the batch of `run` into bronze, in place of what an earlier load of the same batch left there.
 
-    `files` is the source's path, rendered for the run. Raises SourceNotFound, SourceUnreadable or SchemaMismatch
-    before anything is written.
+    `files` is the source's path, rendered for the run; `database` is where `source.jdbc` finds its rows. Raises
+    SourceNotFound, SourceUnreadable or SchemaMismatch before anything is written.
     """
     started = time.monotonic()
-    if refusal := _refusal(spark, lake, name, table, run):
-        return LoadResult(step=STEP, table=name, status="skipped", reason=refusal)
-    plan = plan_batch(name, table, run, list_files(spark, files))
+    source = source_of(name, table, files=files, database=database)
     try:
-        commit = _load(spark, lake, table, plan, read_files)
+        if refusal := _refusal(spark, lake, name, table, run):
+            raise NothingToLoad(refusal)
+        commit = _planned_and_loaded(spark, lake, name, table, run, source)
+    except NothingToLoad as reason:
+        return LoadResult(step=STEP, table=name, status="skipped", reason=str(reason))
     except Exception as error:
-        if not is_read_failure(error):
+        told = source.told(error)
+        if told is error:
             raise
-        commit = _load(spark, lake, table, plan, read_what_can_be_read)
+        raise told from None
     batch = Batch.from_dict(commit.metadata["batch"])
     read = commit.metrics.get("numOutputRows", 0)
     return LoadResult.of_batch(
@@ -75,8 +83,11 @@ def ingest_bronze(spark: SparkSession, lake: Lake, name: str, table: Table, run:
     )
 
 
-def plan_batch(name: str, table: Table, run: RunInfo, files: tuple[SourceFile, ...]) -> Batch:
-    """The batch that `run` loads. Its id follows from the interval, so that every re-run of it has the same."""
+def draft_batch(name: str, table: Table, run: RunInfo) -> Batch:
+    """The batch that `run` loads, before its source pins what is in it.
+
+    Its id follows from the interval, so that every re-run of it has the same.
+    """
     now = datetime.now(timezone.utc)
     if run.interval is None and table.extract.mode == "interval":
         raise LakehouseError(
@@ -93,7 +104,6 @@ def plan_batch(name: str, table: Table, run: RunInfo, files: tuple[SourceFile, .
         run_id=run.run_id,
         interval=run.interval,
         processing_date=(run.interval.start if run.interval else now).date(),
-        files=files,
     )
 
 
@@ -128,17 +138,26 @@ def _refusal(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunI
     )
 
 
-def _load(
-    spark: SparkSession,
-    lake: Lake,
-    table: Table,
-    plan: Batch,
-    read: Callable[[SparkSession, Source, Sequence[SourceFile]], DataFrame],
+def _planned_and_loaded(
+    spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo, source: TableSource
 ) -> Commit:
-    rows = read(spark, table.source, plan.files)
+    plan = source.plan(spark, run, draft_batch(name, table, run), lake.bronze(name))
+    try:
+        commit = _load(spark, lake, table, plan, source, source.read(spark, plan))
+    except Exception as error:
+        rows = source.read_again(spark, plan, error)
+        if rows is None:
+            raise
+        commit = _load(spark, lake, table, plan, source, rows)
+    if plan.transaction is not None and Batch.from_dict(commit.metadata["batch"]).key != plan.key:
+        raise ConflictError(f"tables.{name}: the run {commit.metadata.get('run')} loaded the same part of the source.")
+    return commit
+
+
+def _load(spark: SparkSession, lake: Lake, table: Table, plan: Batch, source: TableSource, rows: DataFrame) -> Commit:
     columns = tuple(column for column in rows.columns if column not in (CORRUPT_RECORD, SOURCE_FILE))
     batch = plan.model_copy(update={"columns": columns})
-    return _write(spark, lake, table, batch, _with_audit_columns(rows, batch))
+    return _write(spark, lake, table, batch, _with_audit_columns(rows, batch, source.system))
 
 
 def _write(spark: SparkSession, lake: Lake, table: Table, batch: Batch, audited: DataFrame) -> Commit:
@@ -156,8 +175,9 @@ def _write(spark: SparkSession, lake: Lake, table: Table, batch: Batch, audited:
     if not evolve and not created:
         check_same_columns(path, spark.read.format("delta").load(path).schema, audited.schema)
     place = Place.of(batch, history(spark, path, 20))
-    application = f"{batch.table}/{batch.id}/bronze"
-    stamp = place.stamp(application, batch, pipeline=lake.pipeline, layer="bronze", table=batch.table, run=batch.run_id)
+    if batch.transaction is not None:
+        place = replace(place, first=not batch.repeats)
+    stamp = _stamp(lake, place, batch)
     try:
         stamped(place.writer(audited, batch_predicate(batch)), stamp).option("mergeSchema", evolve).save(path)
     except Exception as error:
@@ -169,7 +189,14 @@ def _write(spark: SparkSession, lake: Lake, table: Table, batch: Batch, audited:
     return written(spark, path, stamp)
 
 
-def _with_audit_columns(rows: DataFrame, batch: Batch) -> DataFrame:
+def _stamp(lake: Lake, place: Place, batch: Batch) -> Stamp:
+    named = {"pipeline": lake.pipeline, "layer": "bronze", "table": batch.table, "run": batch.run_id}
+    if batch.transaction is None:
+        return place.stamp(f"{batch.table}/{batch.id}/bronze", batch, **named)
+    return replace(place.stamp(application(batch.table), batch, **named), version=batch.transaction)
+
+
+def _with_audit_columns(rows: DataFrame, batch: Batch, system: str) -> DataFrame:
     if clash := [column for column in batch.columns if column.lower() in AUDIT_COLUMNS]:
         raise SchemaMismatch(
             f"tables.{batch.table}: the source has columns that bronze keeps for itself: {', '.join(clash)}. "
@@ -182,7 +209,7 @@ def _with_audit_columns(rows: DataFrame, batch: Batch) -> DataFrame:
         F.lit(batch.run_id).alias("_run_id"),
         F.lit(batch.processing_date).alias(PROCESSING_DATE),
         F.current_timestamp().alias("_bronze_ingestion_timestamp"),
-        F.lit("files").alias("_source_system"),
+        F.lit(system).alias("_source_system"),
         F.col(SOURCE_FILE),
         F.sha2(F.to_json(F.struct(*hashed)), 256).alias(RECORD_HASH),
         F.lit(batch.order).alias(BATCH_ORDER),

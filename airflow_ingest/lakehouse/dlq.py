@@ -10,7 +10,7 @@ from airflow_ingest.lakehouse.commits import Stamp, stamping
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import history
 from airflow_ingest.lakehouse.model import Batch, RunInfo
-from airflow_ingest.lakehouse.sources.files import CORRUPT_RECORD, SOURCE_FILE
+from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.sql import table as sql_table
 

@@ -7,6 +7,7 @@ IngestError
     ├── SchemaMismatch      columns are missing, unknown or of another type
     ├── TableOwnedByOther   another pipeline writes this table
     ├── ConflictError       another writer's commits came first, again and again
+    ├── NothingToLoad       the run has no business with this table: not a failure
     └── ReconciliationError rows read and rows settled differ
 """
 
@@ -37,6 +38,10 @@ class TableOwnedByOther(LakehouseError):
 
 class ConflictError(LakehouseError):
     """Another writer's commits came first, again and again."""
+
+
+class NothingToLoad(LakehouseError):
+    """A run should leave a table as it is, for the reason given; its step skips itself."""
 
 
 class ReconciliationError(LakehouseError):

@@ -9,6 +9,8 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 from typing_extensions import Self
 
+from airflow_ingest.lakehouse.cursors import moment
+
 RunKind = Literal["live", "backfill", "manual"]
 LoadStatus = Literal["loaded", "unchanged", "skipped"]
 Decision = Literal["pass", "warn", "block"]
@@ -58,12 +60,43 @@ class SourceFile(Value):
     modified: float
 
 
+CursorKind = Literal["number", "date", "time", "local_time"]
+"""What a cursor counts in; a `local_time` has no zone and is taken as UTC."""
+
+
+class Watermark(Value):
+    """How far a table has got in its source: a value of its cursor, written as `lakehouse.cursors` does."""
+
+    cursor: str
+    kind: CursorKind
+    value: str
+
+
+class CursorRange(Value):
+    """The rows of a batch, by their cursor: (low, high] if it is closed on the right, [low, high) on the left.
+
+    Without `high` there is none. `since` is the watermark that `low` was counted from.
+    """
+
+    cursor: str
+    kind: CursorKind
+    low: str | None
+    high: str | None
+    closed: Literal["left", "right"]
+    since: str | None = None
+
+
 class Batch(Value):
     """The pinned input of one load.
 
     `id` is the same for every attempt and every re-run over the same interval; `generation` (milliseconds since the
     epoch at planning) grows with each deliberate plan, so that the newest plan of a batch is the one that counts. A
     `released` batch was held, and somebody let it through: the gate is not asked again.
+
+    - `range`: what it takes of a source that has a cursor
+    - `watermark`: where the table is once the batch is in; None for a batch that leaves the watermark alone
+    - `transaction`: its place among the table's incremental batches, of which Delta takes one; None for all others
+    - `repeats`: whether bronze has had this batch before (told of incremental batches alone)
     """
 
     table: str
@@ -73,6 +106,10 @@ class Batch(Value):
     interval: Interval | None = None
     processing_date: date
     files: tuple[SourceFile, ...] = ()
+    range: CursorRange | None = None
+    watermark: Watermark | None = None
+    transaction: int | None = None
+    repeats: bool = False
     columns: tuple[str, ...] = ()
     released: bool = False
 
@@ -86,6 +123,15 @@ class Batch(Value):
         if self.interval is not None:
             return self.interval.end
         return datetime.fromtimestamp(self.generation / 1000, tz=timezone.utc)
+
+    @property
+    def span(self) -> tuple[datetime | None, datetime | None]:
+        """From when to when the batch reaches, as far as it can be told in time."""
+        if self.interval is not None:
+            return self.interval.start, self.interval.end
+        if self.range is None:
+            return None, None
+        return moment(self.range.since, self.range.kind), moment(self.range.high, self.range.kind)
 
     @property
     def key(self) -> tuple[str, int]:
@@ -139,8 +185,8 @@ class LoadResult(Value):
 
     @classmethod
     def of_batch(cls, step: str, batch: Batch, **found: Any) -> Self:
-        """The result of loading `batch`, whose interval gives the watermark."""
-        start, end = (batch.interval.start, batch.interval.end) if batch.interval else (None, None)
+        """The result of loading `batch`, whose span in time gives the watermark."""
+        start, end = batch.span
         return cls(step=step, table=batch.table, batch=batch, watermark_from=start, watermark_to=end, **found)
 
 

@@ -29,7 +29,7 @@ from airflow_ingest.lakehouse.silver.judged import (
     silver_of,
 )
 from airflow_ingest.lakehouse.silver.merge import merge_rows
-from airflow_ingest.lakehouse.sources.files import SOURCE_FILE
+from airflow_ingest.lakehouse.sources.base import SOURCE_FILE
 from airflow_ingest.lakehouse.sql import quote
 from airflow_ingest.lakehouse.sql import table as sql_table
 from airflow_ingest.lakehouse.tables import change_feed, ensure

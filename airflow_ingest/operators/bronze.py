@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_ingest._context import run_info
-from airflow_ingest.operators._base import LakehouseOperator
+from airflow_ingest.operators._base import LakehouseOperator, plain_errors
 from airflow_ingest.operators._spec import Spec, table_spec
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class BronzeIngestOperator(LakehouseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Load the batch of this run; raises AirflowSkipException if there is nothing that this run should load."""
+        from airflow_ingest._databases import database_of
         from airflow_ingest.lakehouse import ingest_bronze
 
         run = run_info(context, self.pipeline)
@@ -47,6 +48,11 @@ class BronzeIngestOperator(LakehouseOperator):
                 "was triggered without a logical date. Trigger it again with one, start a backfill of the days that "
                 "you want, or use `extract: {mode: full}`."
             )
+        table = self.spec.model
+        with plain_errors():
+            database = database_of(table.source.jdbc) if table.source.jdbc else None
         with self.spark(context, run) as spark:
-            result = ingest_bronze(spark, self.lake_of(run), self.table, self.spec.model, run, files=str(self.files))
+            result = ingest_bronze(
+                spark, self.lake_of(run), self.table, table, run, files=self.files, database=database
+            )
         return self.publish(context, [result])

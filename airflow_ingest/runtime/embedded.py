@@ -11,7 +11,7 @@ import psutil
 
 from airflow_ingest.runtime.endpoints import Embedded
 from airflow_ingest.runtime.errors import RuntimeProblem
-from airflow_ingest.runtime.jars import delta_jars, spark_home
+from airflow_ingest.runtime.jars import delta_jars, driver_jars, spark_home
 from airflow_ingest.runtime.java import find_java, java_path
 from airflow_ingest.runtime.launch import fingerprint
 from airflow_ingest.runtime.ports import clients
@@ -39,7 +39,7 @@ def start_server(settings: Embedded | None = None) -> ServerStatus:
     Raises `RuntimeProblem` if something that it needs is missing, or if it does not come up.
     """
     settings = settings or Embedded()
-    jars = (*sorted(spark_home().glob("jars/*.jar")), *delta_jars())
+    jars = (*sorted(spark_home().glob("jars/*.jar")), *delta_jars(), *driver_jars(settings.drivers))
     folder = server_folder(fingerprint(settings, java_path(), jars))
     with folder.lock(settings.start_timeout.total_seconds() + _STOP_TIMEOUT):
         folder.touch()

@@ -15,6 +15,7 @@ CORES = "AIRFLOW_INGEST_SPARK_CORES"
 IDLE_TIMEOUT = "AIRFLOW_INGEST_SPARK_IDLE_TIMEOUT"
 START_TIMEOUT = "AIRFLOW_INGEST_SPARK_START_TIMEOUT"
 PORT = "AIRFLOW_INGEST_SPARK_PORT"
+DRIVERS = "AIRFLOW_INGEST_SPARK_DRIVERS"
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -24,13 +25,15 @@ class Embedded:
     """A Spark Connect server on this machine, which the first task starts and all tasks share.
 
     Tasks with equal settings share one server; a task with other settings gets another one. What is left out comes from
-    the environment (`AIRFLOW_INGEST_SPARK_MEMORY`, `…_CORES`, `…_IDLE_TIMEOUT`, `…_START_TIMEOUT`, `…_PORT`).
+    the environment (`AIRFLOW_INGEST_SPARK_MEMORY`, `…_CORES`, `…_IDLE_TIMEOUT`, `…_START_TIMEOUT`, `…_PORT`,
+    `…_DRIVERS`).
 
     - `memory`: the JVM's heap, such as `2g`
     - `cores`: how many tasks Spark runs at once, or `*` for all cores
     - `idle_timeout`: how long the server stays up without a client
     - `start_timeout`: how long a client waits for it to come up
     - `port`: 0 takes any free one
+    - `drivers`: the Maven coordinates of JDBC drivers, besides PostgreSQL's
     - `conf`: static Spark settings, fixed when the server starts; never shown, as they may hold secrets
     """
 
@@ -39,6 +42,7 @@ class Embedded:
     idle_timeout: timedelta = field(default_factory=lambda: _duration(IDLE_TIMEOUT, "15m"))
     start_timeout: timedelta = field(default_factory=lambda: _duration(START_TIMEOUT, "2m"))
     port: int = field(default_factory=lambda: _port(os.environ.get(PORT, "0")))
+    drivers: tuple[str, ...] = field(default_factory=lambda: _words(DRIVERS))
     conf: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -88,6 +92,10 @@ def parse_duration(text: str, where: str) -> timedelta:
 
 def _duration(variable: str, default: str) -> timedelta:
     return parse_duration(os.environ.get(variable, default), variable)
+
+
+def _words(variable: str) -> tuple[str, ...]:
+    return tuple(os.environ.get(variable, "").replace(",", " ").split())
 
 
 def _port(text: str) -> int:

@@ -1,8 +1,10 @@
-"""Spark's own jars, from pyspark, and Delta's, from Maven Central by way of Ivy (which pyspark carries)."""
+"""Spark's own jars, from pyspark; Delta's and those of databases, from Maven Central by Ivy (which pyspark carries)."""
 
 import os
 import subprocess
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
@@ -12,11 +14,39 @@ from airflow_ingest.runtime.java import Java, find_java
 
 DELTA_VERSION = "4.4.0"
 DELTA_MODULES = ("delta-spark_4.2_2.13", "delta-storage", "delta-kernel-api", "delta-kernel-defaults")
+POSTGRES_DRIVER = "org.postgresql:postgresql:42.7.10"
 REPOSITORY = "AIRFLOW_INGEST_MAVEN_REPOSITORY"
 
 _CENTRAL = "https://repo1.maven.org/maven2/"
 _TELLING = ("Exception", "failed", "no answer", "unknown host", "UnknownHost", "HttpClientHandler")
 _TIMEOUT = 600
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One jar in a Maven repository."""
+
+    group: str
+    name: str
+    version: str
+
+    @classmethod
+    def of(cls, coordinate: str) -> "Artifact":
+        """The jar that `group:name:version` names. Raises `RuntimeProblem` if that is not what it is."""
+        parts = coordinate.split(":")
+        if len(parts) != 3 or not all(parts):
+            raise RuntimeProblem(
+                f"{coordinate!r} is not a Maven coordinate.", "Write it as org.postgresql:postgresql:42.7.10."
+            )
+        return cls(*parts)
+
+    @property
+    def path(self) -> Path:
+        """Where Ivy keeps it."""
+        return _cache() / self.group / self.name / "jars" / f"{self.name}-{self.version}.jar"
+
+
+_DELTA = tuple(Artifact("io.delta", name, DELTA_VERSION) for name in DELTA_MODULES)
 
 
 def spark_home() -> Path:
@@ -34,8 +64,7 @@ def spark_home() -> Path:
 
 def cached_delta_jars() -> tuple[Path, ...]:
     """Delta's jars in Ivy's cache; empty unless every one is there."""
-    jars = tuple(_cache() / "io.delta" / name / "jars" / f"{name}-{DELTA_VERSION}.jar" for name in DELTA_MODULES)
-    return jars if all(jar.is_file() for jar in jars) else ()
+    return _cached(_DELTA)
 
 
 def delta_jars() -> tuple[Path, ...]:
@@ -43,26 +72,49 @@ def delta_jars() -> tuple[Path, ...]:
 
     Takes `AIRFLOW_INGEST_MAVEN_REPOSITORY` instead of Maven Central where it is set. Raises `RuntimeProblem`.
     """
-    if jars := cached_delta_jars():
-        return jars
-    said = _download(find_java(), spark_home())
-    if jars := cached_delta_jars():
-        return jars
-    raise RuntimeProblem(
-        f"Delta's jars (io.delta:{DELTA_MODULES[0]}:{DELTA_VERSION}) are not here and cannot be had from "
-        f"{_repository()}:\n{_reason(said)}",
-        "The first start needs Maven Central. Give this machine access to it (through a proxy: "
-        f"JAVA_TOOL_OPTIONS=-Dhttps.proxyHost=…), name a mirror in {REPOSITORY}, or copy {_cache()} from a machine "
-        "that has it.",
+    return _fetched(
+        _DELTA,
+        f"Delta's jars (io.delta:{DELTA_MODULES[0]}:{DELTA_VERSION}) are",
+        "The first start needs Maven Central.",
     )
 
 
-def _download(java: Java, spark: Path) -> str:
+def driver_jars(coordinates: Sequence[str] = ()) -> tuple[Path, ...]:
+    """PostgreSQL's JDBC driver and those that `coordinates` (`group:name:version`) name, had as Delta's jars are.
+
+    What they themselves depend on is left out. Raises `RuntimeProblem`.
+    """
+    named = [Artifact.of(coordinate) for coordinate in coordinates]
+    ours = Artifact.of(POSTGRES_DRIVER)
+    wanted = named if any((jar.group, jar.name) == (ours.group, ours.name) for jar in named) else [ours, *named]
+    names = ", ".join(f"{jar.group}:{jar.name}:{jar.version}" for jar in wanted)
+    return _fetched(wanted, f"Databases' drivers ({names}) are", "The first start needs Maven Central.")
+
+
+def _cached(wanted: Sequence[Artifact]) -> tuple[Path, ...]:
+    jars = tuple(artifact.path for artifact in wanted)
+    return jars if all(jar.is_file() for jar in jars) else ()
+
+
+def _fetched(wanted: Sequence[Artifact], what: str, why: str) -> tuple[Path, ...]:
+    if jars := _cached(wanted):
+        return jars
+    said = _download(find_java(), spark_home(), wanted)
+    if jars := _cached(wanted):
+        return jars
+    raise RuntimeProblem(
+        f"{what} not here and cannot be had from {_repository()}:\n{_reason(said)}",
+        f"{why} Give this machine access to it (through a proxy: JAVA_TOOL_OPTIONS=-Dhttps.proxyHost=…), name a mirror "
+        f"in {REPOSITORY}, or copy {_cache()} from a machine that has it.",
+    )
+
+
+def _download(java: Java, spark: Path, wanted: Sequence[Artifact]) -> str:
     """Let Ivy fill its cache; returns what it said."""
     with tempfile.TemporaryDirectory(prefix="airflow-ingest-ivy-") as name:
         folder = Path(name)
         (folder / "settings.xml").write_text(_settings())
-        (folder / "ivy.xml").write_text(_module())
+        (folder / "ivy.xml").write_text(_module(wanted))
         command = [str(java.path), "-cp", f"{spark}/jars/*", "org.apache.ivy.Main", "-warn"]
         command += ["-settings", str(folder / "settings.xml"), "-ivy", str(folder / "ivy.xml")]
         try:
@@ -88,14 +140,15 @@ def _settings() -> str:
 </ivysettings>"""
 
 
-def _module() -> str:
-    wanted = "\n".join(
-        f'<dependency org="io.delta" name="{name}" rev="{DELTA_VERSION}" conf="default->master" transitive="false"/>'
-        for name in DELTA_MODULES
+def _module(wanted: Sequence[Artifact]) -> str:
+    dependencies = "\n".join(
+        f"<dependency org={quoteattr(jar.group)} name={quoteattr(jar.name)} rev={quoteattr(jar.version)} "
+        'conf="default->master" transitive="false"/>'
+        for jar in wanted
     )
     return f"""<ivy-module version="2.0">
   <info organisation="airflow-ingest" module="embedded" revision="1"/>
-  <dependencies>{wanted}</dependencies>
+  <dependencies>{dependencies}</dependencies>
 </ivy-module>"""
 
 

@@ -11,8 +11,10 @@ from airflow_ingest.runtime.endpoints import Embedded
 SESSION_DEFAULTS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
+    "spark.sql.redaction.string.regex": r'''(?i)key: "(?:password|url|sslpassword)"\s+value: "(?:[^"\\]|\\.)*"''',
 }
-"""What every session starts with, wherever it runs."""
+"""What every session starts with, wherever it runs. The last one hides a reader's password (as it stands in the text of
+a plan of Spark Connect) where Spark describes its jobs."""
 
 SMALL_BATCHES = {
     "spark.sql.shuffle.partitions": "2",

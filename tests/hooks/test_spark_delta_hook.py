@@ -36,6 +36,15 @@ def test_the_extra_sets_the_embedded_server(monkeypatch: pytest.MonkeyPatch) -> 
     assert "secret" not in repr(endpoint)
 
 
+def test_the_extra_names_drivers(monkeypatch: pytest.MonkeyPatch) -> None:
+    drivers = ["com.mysql:mysql-connector-j:9.1.0"]
+    connection(monkeypatch, conn_type="spark", host="local[*]", extra={"drivers": drivers})
+    assert SparkDeltaHook().get_endpoint() == Embedded(cores="*", drivers=tuple(drivers))
+    connection(monkeypatch, conn_type="spark", host="local[*]", extra={"drivers": drivers[0]})
+    with pytest.raises(RuntimeProblem, match="drivers in its extra that are no list"):
+        SparkDeltaHook().get_endpoint()
+
+
 def test_a_spark_connect_connection_leads_there_and_hides_its_token(monkeypatch: pytest.MonkeyPatch) -> None:
     connection(monkeypatch, "far", conn_type="spark_connect", host="spark.example.com", port=15002, password="to ken")
     endpoint = SparkDeltaHook("far").get_endpoint()
@@ -53,7 +62,9 @@ def test_a_spark_connect_connection_leads_there_and_hides_its_token(monkeypatch:
         pytest.param({"conn_type": "http", "host": "x"}, "type 'http'.*not Spark.*spark_connect", id="another type"),
         pytest.param({"conn_type": "spark_connect"}, "has no host", id="no host"),
         pytest.param(
-            {"conn_type": "spark", "host": "local[*]", "extra": {"memry": "1g"}}, "memry.*knows conf, idle", id="extra"
+            {"conn_type": "spark", "host": "local[*]", "extra": {"memry": "1g"}},
+            "memry.*knows conf, drivers",
+            id="extra",
         ),
         pytest.param(
             {"conn_type": "spark", "host": "local", "extra": {"idle_timeout": "1"}}, "'c'.*not a duration", id="idle"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_ingest.config.checks.jdbc import check_jdbc
 from airflow_ingest.config.checks.names import Names
 from airflow_ingest.config.checks.options import check_options
 from airflow_ingest.config.checks.rules import check_rules
 from airflow_ingest.config.checks.silver import check_silver, silver_columns
 from airflow_ingest.config.report import Report, block, is_absent
-from airflow_ingest.config.served import check_served, check_served_value
+from airflow_ingest.config.served import check_served
 from airflow_ingest.config.table import Source
 from airflow_ingest.config.values import KeyPath, one_of, quote
 
@@ -55,6 +56,12 @@ def _check_source(source: dict[str, Any], kinds: list[str], at: KeyPath, report:
     files = source.get("files")
     if isinstance(files, str):
         _check_files(files, (*path, "files"), report)
+    if isinstance(source.get("jdbc"), dict):
+        check_jdbc(source["jdbc"], (*path, "jdbc"), report)
+    if kinds and "files" not in kinds and source.get("options"):
+        report.add(
+            (*path, "options"), f"options are for files, and the source is {kinds[0]}", "Remove it.", at_key=True
+        )
     check_options(source, path, report)
 
 
@@ -74,22 +81,37 @@ def _check_extract(table: dict[str, Any], kinds: list[str], at: KeyPath, report:
     extract = block(table, "extract")
     mode = extract.get("mode", "interval")
     path = (*at, "extract")
-    check_served_value("Extract", "mode", mode, (*path, "mode"), report)
-    if mode == "incremental":
-        if kinds in (["jdbc"], ["delta"], ["rest"]) and extract.get("cursor") is None:
-            problem = f"incremental from {kinds[0]} needs a cursor"
-            report.add(path, problem, "Name the column that says how far the table has got.", at_key=True)
-    elif mode in ("interval", "full"):
-        for key in ("cursor", "lookback"):
-            if extract.get(key) is not None:
-                hint = "Remove it, or write mode: incremental."
-                report.add((*path, key), f"{key} has no use with extract mode {mode}", hint, at_key=True)
-        if kinds == ["kafka"]:
-            report.add(path, f"kafka cannot be read in mode {mode}", "Write mode: incremental.", at_key=True)
+    if mode == "incremental" and kinds != ["jdbc"]:
+        report.unserved((*path, "mode"), "mode: incremental", "Served: interval or full; for jdbc, incremental too.")
+    _check_cursor(extract, mode, kinds, path, report)
+    if mode in ("interval", "full") and kinds == ["kafka"]:
+        report.add(path, f"kafka cannot be read in mode {mode}", "Write mode: incremental.", at_key=True)
     without = schedule if isinstance(schedule, str) else "after other tables" if isinstance(schedule, dict) else ""
     if mode == "interval" and (isinstance(schedule, dict) or schedule in _WITHOUT_INTERVALS):
         problem = f"extract mode interval needs data intervals, and a pipeline scheduled {without} has none"
         report.add(path, problem, "Write extract: {mode: full}, or give the pipeline a cron schedule.", at_key=True)
+
+
+def _check_cursor(extract: dict[str, Any], mode: Any, kinds: list[str], path: KeyPath, report: Report) -> None:
+    in_database = kinds == ["jdbc"]
+    needed = (mode == "incremental" and kinds in (["jdbc"], ["delta"], ["rest"])) or (
+        mode == "interval" and in_database
+    )
+    cursor = extract.get("cursor")
+    if needed and cursor is None:
+        hint = (
+            "Name the time column that says which interval a row belongs to, or write mode: full."
+            if mode == "interval"
+            else "Name the column that says how far the table has got."
+        )
+        report.add(path, f"{mode} from {kinds[0]} needs a cursor", hint, at_key=True)
+    if isinstance(cursor, str) and not cursor.strip():
+        report.add((*path, "cursor"), "must not be empty", "Write a column's name.")
+    useless = {"interval": ("lookback",) if in_database else ("cursor", "lookback"), "full": ("cursor", "lookback")}
+    for key in useless.get(mode, ()) if isinstance(mode, str) else ():
+        if extract.get(key) is not None:
+            hint = "Remove it, or write mode: incremental."
+            report.add((*path, key), f"{key} has no use with extract mode {mode}", hint, at_key=True)
 
 
 def _check_load(table: dict[str, Any], silver: dict[str, Any], at: KeyPath, report: Report) -> None:
@@ -99,6 +121,9 @@ def _check_load(table: dict[str, Any], silver: dict[str, Any], at: KeyPath, repo
     if mode == "incremental" and load in ("overwrite", "replace"):
         problem = f"load: {load} would drop what earlier increments brought"
         report.add(path, problem, "Use merge, insert, append or scd2; or extract: {mode: full}.")
+    if block(table, "extract").get("lookback") and mode == "incremental" and not silver.get("keys"):
+        problem = "lookback reads rows again, and without keys silver would have them twice"
+        report.add((*at, "extract", "lookback"), problem, "Give silver its keys.", at_key=True)
     if mode == "full" and load == "append":
         problem = "load: append would add the whole source again at every run"
         report.add(path, problem, "Use overwrite or merge; or extract: {mode: interval}.")

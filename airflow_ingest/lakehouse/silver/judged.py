@@ -21,7 +21,8 @@ from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.model import Batch, RunInfo
 from airflow_ingest.lakehouse.quality.row_rules import failing_condition
 from airflow_ingest.lakehouse.silver.projection import Check, Projected, missing_columns, needed_columns, project
-from airflow_ingest.lakehouse.sources.files import CORRUPT_RECORD, REPLACEMENT_CHARACTER, SOURCE_FILE, UNREADABLE
+from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE
+from airflow_ingest.lakehouse.sources.files import REPLACEMENT_CHARACTER, UNREADABLE
 from airflow_ingest.lakehouse.sql import literal, quote
 
 SEQUENCE = "_sequence"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
@@ -12,17 +13,37 @@ from pyspark.sql.types import StructType
 
 from airflow_ingest.config import Source
 from airflow_ingest.lakehouse.errors import SourceUnreadable
-from airflow_ingest.lakehouse.model import SourceFile
-from airflow_ingest.lakehouse.sources.listing import glob_escaped
+from airflow_ingest.lakehouse.model import Batch, RunInfo, SourceFile
+from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE, TableSource
+from airflow_ingest.lakehouse.sources.listing import glob_escaped, list_files
 from airflow_ingest.lakehouse.spark_errors import brief, error_class
 from airflow_ingest.lakehouse.sql import quote
 
-CORRUPT_RECORD = "_corrupt_record"
-SOURCE_FILE = "_source_file"
 UNREADABLE = "unreadable file: "
 REPLACEMENT_CHARACTER = "\ufffd"
 
 _CSV_DEFAULTS = {"header": True, "escape": '"'}  # RFC 4180 doubles a quote; Spark's own default is a backslash
+
+
+@dataclass(frozen=True)
+class Files(TableSource):
+    """The files at `pattern`, which is rendered for the run."""
+
+    source: Source
+    pattern: str
+    system = "files"
+
+    def plan(self, spark: SparkSession, run: RunInfo, draft: Batch, bronze: str) -> Batch:
+        """`draft` with the files that are there. Raises SourceNotFound."""
+        return draft.model_copy(update={"files": list_files(spark, self.pattern)})
+
+    def read(self, spark: SparkSession, batch: Batch) -> DataFrame:
+        """The rows of the batch's files."""
+        return read_files(spark, self.source, batch.files)
+
+    def read_again(self, spark: SparkSession, batch: Batch, error: Exception) -> DataFrame | None:
+        """File by file, if a file was the trouble."""
+        return read_what_can_be_read(spark, self.source, batch.files) if is_read_failure(error) else None
 
 
 def read_files(spark: SparkSession, source: Source, files: Sequence[SourceFile]) -> DataFrame:

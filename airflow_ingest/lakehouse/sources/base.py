@@ -1,0 +1,44 @@
+"""What every source is: it pins what a batch takes, and reads what was pinned."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from airflow_ingest.lakehouse.model import Batch, RunInfo
+
+CORRUPT_RECORD = "_corrupt_record"
+SOURCE_FILE = "_source_file"
+
+
+class TableSource(ABC):
+    """Where a table's rows come from, for one run.
+
+    A source that goes on from a watermark finds it in bronze's log, and says in `Batch.watermark` where the table will
+    be: see `lakehouse.watermarks`.
+    """
+
+    system: ClassVar[str]
+    """What bronze's `_source_system` says."""
+
+    @abstractmethod
+    def plan(self, spark: SparkSession, run: RunInfo, draft: Batch, bronze: str) -> Batch:
+        """`draft` with what it takes from the source pinned in it; `bronze` is the path of the table's bronze.
+
+        Raises NothingToLoad if this run should leave the table as it is, or LakehouseError.
+        """
+
+    @abstractmethod
+    def read(self, spark: SparkSession, batch: Batch) -> DataFrame:
+        """The rows of a planned `batch`: the source's columns, `_corrupt_record` and `_source_file`."""
+
+    def read_again(self, spark: SparkSession, batch: Batch, error: Exception) -> DataFrame | None:
+        """Another way to read, after `error` with the first one; None if there is none."""
+        return None
+
+    def told(self, error: Exception) -> Exception:
+        """`error` as a person should see it."""
+        return error
