@@ -4,6 +4,7 @@ import sys
 import time
 import traceback
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow_ingest import lakehouse
@@ -14,12 +15,12 @@ from airflow_ingest.cli.report import State, TableRun
 from airflow_ingest.cli.sessions import Sessions
 from airflow_ingest.config import Pipeline, Table, render
 from airflow_ingest.graph import StepKind
-from airflow_ingest.lakehouse import Lake, RunInfo
+from airflow_ingest.lakehouse import Interval, Lake, RunInfo
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["Work"]
+__all__ = ["Work", "explained", "run_info", "source_files"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Work:
         except Exception as error:
             if self.debug:
                 traceback.print_exc(file=sys.stderr)
-            state, message = "failed", str(error) if is_own(error) else _in_brief(error)
+            state, message = "failed", explained(error)
         finally:
             self.progress.end(unit)
         seconds = time.monotonic() - began
@@ -70,7 +71,7 @@ class Work:
     def _table(self, spark: "SparkSession", unit: Unit, so_far: "_SoFar") -> tuple[State, str]:
         table, lake = self.pipeline.tables[unit.target], self._lake
         self._begin(unit, StepKind.INGEST)
-        ingest = lakehouse.ingest_bronze(spark, lake, unit.target, table, self.run, files=self._files(table))
+        ingest = lakehouse.ingest_bronze(spark, lake, unit.target, table, self.run, files=source_files(table, self.run))
         so_far.ingest = ingest.to_dict()
         if table.silver is None:
             so_far.published.append(ingest.to_dict())
@@ -88,12 +89,6 @@ class Work:
             so_far.published.append(merged.to_dict())
         return ("held", "\n".join(held)) if held else (ingest.status, ingest.reason)
 
-    def _files(self, table: Table) -> str:
-        interval = self.run.interval
-        if interval is None or table.source.files is None:
-            raise ValueError("the command line runs file sources, for one data interval")
-        return render(table.source.files, interval.start, interval.end)
-
 
 class _SoFar:
     """The results so far, kept when a later step fails."""
@@ -104,7 +99,22 @@ class _SoFar:
         self.published: list[dict[str, object]] = []
 
 
-def _in_brief(error: Exception) -> str:
-    """An error of Spark or of Python: its kind and the first of what may be a thousand lines."""
+def run_info(pipeline: Pipeline, start: datetime, end: datetime) -> RunInfo:
+    """Who asks for a load from the command line."""
+    interval = Interval(start=start, end=end)
+    return RunInfo(pipeline=pipeline.pipeline, run_id=f"cli__{start.isoformat()}", interval=interval, kind="backfill")
+
+
+def source_files(table: Table, run: RunInfo) -> str:
+    """The path of the table's source files, rendered for the run."""
+    if run.interval is None or table.source.files is None:
+        raise ValueError("the command line runs file sources, for one data interval")
+    return render(table.source.files, run.interval.start, run.interval.end)
+
+
+def explained(error: Exception) -> str:
+    """What a user is told of `error`: of one that is not ours, its kind and the first of what may be a thousand lines."""
+    if is_own(error):
+        return str(error)
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
     return f"{type(error).__name__}: {first} (--debug shows the rest)"

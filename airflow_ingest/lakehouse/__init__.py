@@ -32,13 +32,18 @@ if TYPE_CHECKING:
         RowCounts,
         RunInfo,
     )
+    from airflow_ingest.lakehouse.plan import plan_gold, plan_table
+    from airflow_ingest.lakehouse.planned import GoldPlan, TablePlan
     from airflow_ingest.lakehouse.quality.gate import quality_gate
     from airflow_ingest.lakehouse.replay import replay_dlq
     from airflow_ingest.lakehouse.silver.merge import merge_silver
+    from airflow_ingest.lakehouse.status import GoldStatus, TableStatus, gold_status, table_status
 
 __all__ = [
     "Batch",
     "GateOutcome",
+    "GoldPlan",
+    "GoldStatus",
     "Interval",
     "Lake",
     "LakehouseError",
@@ -51,23 +56,33 @@ __all__ = [
     "SourceNotFound",
     "SourceUnreadable",
     "TableOwnedByOther",
+    "TablePlan",
+    "TableStatus",
     "decide_held",
+    "gold_status",
     "hold_batch",
     "ingest_bronze",
     "merge_silver",
+    "plan_gold",
+    "plan_table",
     "quality_gate",
     "refresh_gold",
     "replay_dlq",
+    "table_status",
 ]
 
 _HOME = {
     **dict.fromkeys(
         ("Batch", "GateOutcome", "Interval", "LoadResult", "ReplayResult", "RowCounts", "RunInfo"), "model"
     ),
+    **dict.fromkeys(("GoldPlan", "TablePlan"), "planned"),
+    **dict.fromkeys(("GoldStatus", "TableStatus", "gold_status", "table_status"), "status"),
     "decide_held": "batches",
     "hold_batch": "batches",
     "ingest_bronze": "bronze",
     "merge_silver": "silver.merge",
+    "plan_gold": "plan",
+    "plan_table": "plan",
     "quality_gate": "quality.gate",
     "refresh_gold": "gold.refresh",
     "replay_dlq": "replay",

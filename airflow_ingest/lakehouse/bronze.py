@@ -52,8 +52,8 @@ def ingest_bronze(spark: SparkSession, lake: Lake, name: str, table: Table, run:
     before anything is written.
     """
     started = time.monotonic()
-    if refusal := _refusal(spark, lake, name, table, run):
-        return LoadResult(step=STEP, table=name, status="skipped", reason=refusal)
+    if reason := refusal(spark, lake, name, table, run):
+        return LoadResult(step=STEP, table=name, status="skipped", reason=reason)
     plan = plan_batch(name, table, run, list_files(spark, files))
     try:
         commit = _load(spark, lake, table, plan, read_files)
@@ -114,7 +114,8 @@ def batch_predicate(batch: Batch, alias: str = "") -> str:
     )
 
 
-def _refusal(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo) -> str:
+def refusal(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo) -> str:
+    """Why `run` leaves the table as it is; empty if it loads it."""
     if table.extract.mode != "full" or not run.in_its_lane:
         return ""
     published = lake.silver(name) if table.silver else lake.bronze(name)
@@ -133,10 +134,17 @@ def _load(
     plan: Batch,
     read: Callable[[SparkSession, Source, Sequence[SourceFile]], DataFrame],
 ) -> Commit:
-    rows = read(spark, table.source, plan.files)
+    return _write(spark, lake, table, *as_bronze(plan, read(spark, table.source, plan.files)))
+
+
+def as_bronze(plan: Batch, rows: DataFrame) -> tuple[Batch, DataFrame]:
+    """The batch of `plan` with its columns, and `rows`, which its source gave, as bronze holds them.
+
+    Raises SchemaMismatch if the source has a column that bronze keeps for itself.
+    """
     columns = tuple(column for column in rows.columns if column not in (CORRUPT_RECORD, SOURCE_FILE))
     batch = plan.model_copy(update={"columns": columns})
-    return _write(spark, lake, table, batch, _with_audit_columns(rows, batch))
+    return batch, _with_audit_columns(rows, batch)
 
 
 def _write(spark: SparkSession, lake: Lake, table: Table, batch: Batch, audited: DataFrame) -> Commit:
