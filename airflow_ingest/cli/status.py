@@ -46,7 +46,7 @@ def show_status(file: Path, *, remote: str | None, as_json: bool = False) -> int
 
 def missing_intervals(loaded: "tuple[datetime, ...]", pipeline: Pipeline) -> list[Span]:
     """The intervals of the schedule between the first and the last of those that end at `loaded`, but for these."""
-    if len(loaded) < 2 or not isinstance(pipeline.schedule, str) or pipeline.schedule.startswith(("@once", "@cont")):
+    if len(loaded) < 2 or not isinstance(pipeline.schedule, str):
         return []
     ends = set(loaded)
     between = intervals_between(min(ends), max(ends), pipeline.schedule, pipeline.timezone)

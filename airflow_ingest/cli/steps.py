@@ -113,7 +113,7 @@ def source_files(table: Table, run: RunInfo) -> str:
 
 
 def explained(error: Exception) -> str:
-    """What a user is told of `error`: of one that is not ours, its kind and the first of what may be a thousand lines."""
+    """What a user is told of `error`: our own in full; of others the kind, and the first of maybe a thousand lines."""
     if is_own(error):
         return str(error)
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
