@@ -24,13 +24,13 @@ _WOULD = {
     "wait": "[dim]would have to wait[/]",
 }
 _FATES = ("inserted", "updated", "unchanged", "superseded", "rejected", "filtered", "deduplicated")
-_FILES = 10
+_LISTED = 10
 
 
 def print_plan(pipeline: str, day: str, tables: "Sequence[TablePlan]", gold: "Sequence[GoldPlan]") -> None:
     """Print the plan of one run."""
     out = results()
-    out.print(f"[bold]{escape(pipeline)}[/], {escape(day)}: nothing of this is written")
+    out.print(f"[bold]{escape(pipeline)}[/], {escape(day)}: a plan, nothing is written")
     for table in tables:
         out.print(f"\n[bold cyan]{escape(table.table)}[/] {_would(table.status, table.reason)}")
         _lines(_of_table(table))
@@ -73,10 +73,10 @@ def _of_table(plan: "TablePlan") -> Iterator[tuple[str, str]]:
     span = f", {interval.start.isoformat()} to {interval.end.isoformat()}" if interval else ""
     again = f"loaded before: takes the place of {plan.in_bronze:,} rows in bronze" if plan.again else "first load"
     yield "batch", f"{plan.batch.id}{span}, {again}"
-    for file in plan.batch.files[:_FILES]:
+    for file in plan.batch.files[:_LISTED]:
         yield "files", f"{file.path} ({decimal(file.size)})"
-    if len(plan.batch.files) > _FILES:
-        rest = plan.batch.files[_FILES:]
+    if len(plan.batch.files) > _LISTED:
+        rest = plan.batch.files[_LISTED:]
         yield "files", f"and {len(rest):,} more ({decimal(sum(file.size for file in rest))})"
     yield "rows", _account(plan.rows)
     if plan.rows.retracted:
@@ -107,7 +107,8 @@ def _of_gold(plan: "GoldPlan", fresh: Sequence[str]) -> Iterator[tuple[str, str]
         known = "" if taken is None else ", taken already" if taken == version else f", taken up to {taken}"
         yield "reads", f"{source} at version {version}{known}"
     if plan.partitions:
-        yield "writes", f"partitions {', '.join(plan.partitions)}"
+        more = f" and {len(plan.partitions) - _LISTED:,} more" if len(plan.partitions) > _LISTED else ""
+        yield "writes", f"{', '.join(plan.partitions[:_LISTED])}{more}"
     if coming := _coming(plan, fresh):
         yield "news", f"what this run publishes in {', '.join(coming)} comes on top"
 

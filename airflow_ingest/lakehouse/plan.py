@@ -80,7 +80,8 @@ def plan_gold(spark: SparkSession, lake: Lake, name: str, gold: Gold) -> GoldPla
     elif partitions is None:
         told |= {"status": "recompute", "reason": "whole" if news.last else "whole, for the first time"}
     else:
-        told |= {"status": "recompute", "reason": f"{len(partitions)} partitions", "partitions": map(str, partitions)}
+        reason = f"{len(partitions)} partition{'s' if len(partitions) > 1 else ''}"
+        told |= {"status": "recompute", "reason": reason, "partitions": tuple(map(str, partitions))}
         told["replaces"] = predicate(gold, partitions)
     return GoldPlan(seconds=time.monotonic() - started, **told)
 

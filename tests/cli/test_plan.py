@@ -69,7 +69,7 @@ def test_a_plan_reads_as_what_would_happen() -> None:
     result = _plan("--interval", "2024-01-01", "--table", "orders", "--table", "revenue")
     assert result.exit_code == 0, result.output
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
-    assert "shop, 2024-01-01: nothing of this is written" in lines
+    assert "shop, 2024-01-01: a plan, nothing is written" in lines
     assert "orders would be loaded" in lines
     assert "rows 3 read = 2 inserted + 1 rejected" in lines
     assert "rejected positive: 1" in lines
