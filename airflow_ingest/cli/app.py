@@ -25,6 +25,11 @@ PipelineFile = Annotated[
     Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True, help="A pipeline's YAML file.")
 ]
 
+Remote = Annotated[
+    str | None,
+    typer.Option(metavar="URL", envvar="SPARK_REMOTE", help="Run on this Spark Connect server: sc://host:port."),
+]
+
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -103,10 +108,7 @@ def run(
         list[str] | None,
         typer.Option("--table", "-t", metavar="NAME", help="Run this table or gold table alone. Can be repeated."),
     ] = None,
-    remote: Annotated[
-        str | None,
-        typer.Option(metavar="URL", envvar="SPARK_REMOTE", help="Run on this Spark Connect server: sc://host:port."),
-    ] = None,
+    remote: Remote = None,
     live: Annotated[
         bool,
         typer.Option("--live", help="Run as the schedule does: take every pending batch, load full tables."),
@@ -126,6 +128,52 @@ def run(
     from airflow_ingest.cli.run import run_pipeline
 
     raise typer.Exit(run_pipeline(file, interval, tables or [], remote=remote, live=live, as_json=as_json, debug=debug))
+
+
+@app.command()
+def plan(
+    file: PipelineFile,
+    interval: Annotated[
+        str,
+        typer.Option(
+            "--interval",
+            "-i",
+            metavar="WHEN",
+            help="The data interval: a day (2013-01-05), or the start of one (2013-01-05T06:00).",
+        ),
+    ],
+    tables: Annotated[
+        list[str] | None,
+        typer.Option("--table", "-t", metavar="NAME", help="Plan this table or gold table alone. Can be repeated."),
+    ] = None,
+    remote: Remote = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+) -> None:
+    """Show what `run` would read, reject and write for one data interval, with the SQL, and write nothing.
+
+    Exits with 1 if a table would fail or its batch be held.
+    """
+    from airflow_ingest.cli.warm_up import import_spark_meanwhile
+
+    import_spark_meanwhile()
+    from airflow_ingest.cli.plan import plan_pipeline
+
+    raise typer.Exit(plan_pipeline(file, interval, tables or [], remote=remote, as_json=as_json))
+
+
+@app.command()
+def status(
+    file: PipelineFile,
+    remote: Remote = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the status as JSON.")] = False,
+) -> None:
+    """Show how far every table has got: watermarks, last loads, waiting batches, open dead letters and gaps."""
+    from airflow_ingest.cli.warm_up import import_spark_meanwhile
+
+    import_spark_meanwhile()
+    from airflow_ingest.cli.status import show_status
+
+    raise typer.Exit(show_status(file, remote=remote, as_json=as_json))
 
 
 @app.command()

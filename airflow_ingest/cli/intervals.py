@@ -8,7 +8,7 @@ from croniter import croniter
 
 from airflow_ingest.config import IngestError
 
-__all__ = ["IntervalError", "intervals_of"]
+__all__ = ["IntervalError", "intervals_between", "intervals_of"]
 
 _PRESETS = {
     "@hourly": "0 * * * *",
@@ -40,7 +40,7 @@ def intervals_of(text: str, schedule: str | None, zone: str) -> list[tuple[datet
     if end < start:
         raise IntervalError(f"--interval {text}: the last day comes before the first. Write it as EARLIER..LATER.")
     begin, stop = _midnight(start, zone), _midnight(end + timedelta(days=1), zone)
-    found = list(_between(begin, stop, schedule, zone))
+    found = list(intervals_between(begin, stop, schedule, zone))
     if not found:
         tick = _next_tick(begin - _SECOND, schedule, zone)
         raise IntervalError(
@@ -65,7 +65,10 @@ def _interval_at(text: str, schedule: str | None, zone: str) -> tuple[datetime, 
     return start, _next_tick(start, schedule, zone)
 
 
-def _between(begin: datetime, stop: datetime, schedule: str | None, zone: str) -> Iterator[tuple[datetime, datetime]]:
+def intervals_between(
+    begin: datetime, stop: datetime, schedule: str | None, zone: str
+) -> Iterator[tuple[datetime, datetime]]:
+    """The data intervals, in UTC and oldest first, that start from `begin` on and before `stop`."""
     start = begin if _is_untimed(schedule) else _next_tick(begin - _SECOND, schedule, zone)
     while start < stop:
         end = _next_tick(start, schedule, zone)

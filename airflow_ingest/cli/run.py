@@ -20,7 +20,7 @@ from airflow_ingest.graph import compile_graph
 if TYPE_CHECKING:
     from airflow_ingest.lakehouse.model import RunKind
 
-__all__ = ["run_pipeline"]
+__all__ = ["check_names", "days_of", "run_pipeline"]
 
 WORKERS = 3
 """Tables that are loaded side by side."""
@@ -43,7 +43,7 @@ def run_pipeline(
     Raises ConfigError, IntervalError for `when`, IngestError for a name in `tables`, RuntimeProblem for Spark.
     """
     pipeline = load_pipeline(file)
-    _check_names(tables, pipeline)
+    check_names(tables, pipeline)
     schedule = pipeline.schedule if isinstance(pipeline.schedule, str) else None
     intervals = intervals_of(when, schedule, pipeline.timezone)
     units = units_of(compile_graph(pipeline), tables)
@@ -67,20 +67,14 @@ def _run(
 ) -> list[TableRun]:
     from airflow_ingest.cli.progress import RunProgress
     from airflow_ingest.cli.sessions import Sessions
-    from airflow_ingest.cli.steps import Work
-    from airflow_ingest.lakehouse import Interval, RunInfo
+    from airflow_ingest.cli.steps import Work, run_info
 
     sessions = Sessions(endpoint_of(pipeline.spark.conn_id, remote), pipeline.spark.conf)
     runs: list[TableRun] = []
     try:
         with RunProgress() as progress:
-            for (start, end), day in zip(intervals, _days(intervals, pipeline.timezone), strict=True):
-                run = RunInfo(
-                    pipeline=pipeline.pipeline,
-                    run_id=f"cli__{kind}__{start.isoformat()}",
-                    interval=Interval(start=start, end=end),
-                    kind=kind,
-                )
+            for (start, end), day in zip(intervals, days_of(intervals, pipeline.timezone), strict=True):
+                run = run_info(pipeline, start, end, kind)
                 work = Work(pipeline, run, day, sessions, progress, debug=debug)
                 runs += run_units(units, day, work, workers=WORKERS)
     except KeyboardInterrupt:
@@ -91,7 +85,7 @@ def _run(
     return runs
 
 
-def _days(intervals: Sequence[tuple[datetime, datetime]], zone: str) -> list[str]:
+def days_of(intervals: Sequence[tuple[datetime, datetime]], zone: str) -> list[str]:
     """What names each interval in the result: its first day, and its hour where one does not start at midnight."""
     starts = [start.astimezone(pendulum.timezone(zone)) for start, _ in intervals]
     daily = all((start.hour, start.minute) == (0, 0) for start in starts)
@@ -105,7 +99,8 @@ def _explain(runs: Sequence[TableRun]) -> None:
             results().print(f"\n{run.day} {run.table} {run.state}:\n{run.message}", markup=False)
 
 
-def _check_names(names: Sequence[str], pipeline: Pipeline) -> None:
+def check_names(names: Sequence[str], pipeline: Pipeline) -> None:
+    """Raises IngestError, with the nearest right name, if one of `names` is no table of the pipeline."""
     known = [*pipeline.tables, *pipeline.gold, *(f"gold.{name}" for name in pipeline.gold)]
     for name in names:
         if name not in known:

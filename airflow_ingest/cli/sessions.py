@@ -1,9 +1,10 @@
 """Spark sessions for threads that work side by side."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from airflow_ingest.runtime import Endpoint, get_session
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 __all__ = ["Sessions"]
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 
 
 class Sessions:
@@ -37,6 +41,23 @@ class Sessions:
         finally:
             with self._lock:
                 self._idle.append(session)
+
+    def each(
+        self, look: "Callable[[SparkSession, Item], Found]", items: Iterable[Item], *, workers: int
+    ) -> list[Found]:
+        """What `look` finds of each item, several side by side."""
+
+        def work(item: Item) -> Found:
+            with self.borrow() as spark:
+                return look(spark, item)
+
+        with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="airflow-ingest") as pool:
+            try:
+                return list(pool.map(work, items))
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                self.interrupt()
+                raise
 
     def interrupt(self) -> None:
         """Stop whatever runs in them."""

@@ -5,6 +5,7 @@ import time
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow_ingest import lakehouse
@@ -16,12 +17,14 @@ from airflow_ingest.cli.report import State, TableRun
 from airflow_ingest.cli.sessions import Sessions
 from airflow_ingest.config import Pipeline, Table, render
 from airflow_ingest.graph import StepKind
-from airflow_ingest.lakehouse import Lake, RunInfo
+from airflow_ingest.lakehouse import Interval, Lake, RunInfo
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["Work"]
+    from airflow_ingest.lakehouse.model import RunKind
+
+__all__ = ["Work", "explained", "run_info", "source_files"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Work:
         except Exception as error:
             if self.debug:
                 traceback.print_exc(file=sys.stderr)
-            state, message = "failed", str(error) if is_own(error) else _in_brief(error)
+            state, message = "failed", explained(error)
             self._write_down(unit, error)
         finally:
             self.progress.end(unit)
@@ -80,7 +83,7 @@ class Work:
         self._begin(unit, StepKind.INGEST)
         database = database_without_airflow(table.source.jdbc) if table.source.jdbc else None
         ingest = lakehouse.ingest_bronze(
-            spark, lake, unit.target, table, self.run, files=self._files(table), database=database
+            spark, lake, unit.target, table, self.run, files=source_files(table, self.run), database=database
         )
         so_far.ingest = ingest.to_dict()
         if table.silver is None:
@@ -99,14 +102,6 @@ class Work:
             so_far.published.append(merged.to_dict())
         return ("held", "\n".join(held)) if held else (ingest.status, ingest.reason)
 
-    def _files(self, table: Table) -> str | None:
-        interval = self.run.interval
-        if table.source.files is None:
-            return None
-        if interval is None:
-            raise ValueError("the command line runs data intervals")
-        return render(table.source.files, interval.start, interval.end)
-
 
 class _SoFar:
     """The results so far, kept when a later step fails."""
@@ -117,7 +112,24 @@ class _SoFar:
         self.published: list[dict[str, object]] = []
 
 
-def _in_brief(error: Exception) -> str:
-    """An error of Spark or of Python: its kind and the first of what may be a thousand lines."""
+def run_info(pipeline: Pipeline, start: datetime, end: datetime, kind: "RunKind" = "backfill") -> RunInfo:
+    """Who asks for a load from the command line."""
+    interval, run_id = Interval(start=start, end=end), f"cli__{kind}__{start.isoformat()}"
+    return RunInfo(pipeline=pipeline.pipeline, run_id=run_id, interval=interval, kind=kind)
+
+
+def source_files(table: Table, run: RunInfo) -> str | None:
+    """The path of the table's source files, rendered for the run; None for a table that has another source."""
+    if table.source.files is None:
+        return None
+    if run.interval is None:
+        raise ValueError("the command line runs data intervals")
+    return render(table.source.files, run.interval.start, run.interval.end)
+
+
+def explained(error: Exception) -> str:
+    """What a user is told of `error`: our own in full; of others the kind, and the first of maybe a thousand lines."""
+    if is_own(error):
+        return str(error)
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
     return f"{type(error).__name__}: {first} (--debug shows the rest)"

@@ -34,10 +34,13 @@ if TYPE_CHECKING:
         RowCounts,
         RunInfo,
     )
+    from airflow_ingest.lakehouse.plan import plan_gold, plan_table
+    from airflow_ingest.lakehouse.planned import GoldPlan, TablePlan
     from airflow_ingest.lakehouse.quality.gate import quality_gate
     from airflow_ingest.lakehouse.replay import replay_dlq
     from airflow_ingest.lakehouse.silver.merge import merge_silver
     from airflow_ingest.lakehouse.sources.database import Database
+    from airflow_ingest.lakehouse.status import GoldStatus, TableStatus, gold_status, table_status
 
 __all__ = [
     "Batch",
@@ -45,6 +48,8 @@ __all__ = [
     "Database",
     "FailedLoad",
     "GateOutcome",
+    "GoldPlan",
+    "GoldStatus",
     "Interval",
     "Lake",
     "LakehouseError",
@@ -57,15 +62,21 @@ __all__ = [
     "SourceNotFound",
     "SourceUnreadable",
     "TableOwnedByOther",
+    "TablePlan",
+    "TableStatus",
     "decide_held",
     "failed_loads",
+    "gold_status",
     "hold_batch",
     "ingest_bronze",
     "merge_silver",
+    "plan_gold",
+    "plan_table",
     "quality_gate",
     "record_failure",
     "refresh_gold",
     "replay_dlq",
+    "table_status",
 ]
 
 _HOME = {
@@ -74,10 +85,14 @@ _HOME = {
     ),
     **dict.fromkeys(("FailedLoad", "failed_loads", "record_failure"), "failures"),
     "Database": "sources.database",
+    **dict.fromkeys(("GoldPlan", "TablePlan"), "planned"),
+    **dict.fromkeys(("GoldStatus", "TableStatus", "gold_status", "table_status"), "status"),
     "decide_held": "batches",
     "hold_batch": "batches",
     "ingest_bronze": "bronze",
     "merge_silver": "silver.merge",
+    "plan_gold": "plan",
+    "plan_table": "plan",
     "quality_gate": "quality.gate",
     "refresh_gold": "gold.refresh",
     "replay_dlq": "replay",

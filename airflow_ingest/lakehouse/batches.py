@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Literal
 
 from pyspark.sql import DataFrame, SparkSession
@@ -11,7 +12,7 @@ from pyspark.sql import functions as F
 from airflow_ingest.lakehouse.errors import LakehouseError
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import history
-from airflow_ingest.lakehouse.model import Batch, GateOutcome, RunInfo
+from airflow_ingest.lakehouse.model import Batch, GateOutcome, RunInfo, Value
 from airflow_ingest.lakehouse.ops import append_rows
 from airflow_ingest.lakehouse.progress import progress_of
 
@@ -22,7 +23,15 @@ _COLUMNS = (
     "pipeline string, table string, batch_id string, generation bigint, state string, reason string, "
     "run_id string, batch string"
 )
-_CLOSED = ("held", "discarded", "superseded")
+_SETTLED = ("discarded", "superseded")
+
+
+class WaitingBatch(Value):
+    """A batch that silver has still to take; a `held` one waits for a decision, and `reason` says why."""
+
+    batch: Batch
+    state: Literal["pending", "held", "released"]
+    reason: str = ""
 
 
 def pending_batches(spark: SparkSession, lake: Lake, name: str, run: RunInfo, batch: Batch) -> tuple[Batch, ...]:
@@ -32,11 +41,21 @@ def pending_batches(spark: SparkSession, lake: Lake, name: str, run: RunInfo, ba
     """
     if run.in_its_lane:
         return (batch,)
-    left = [found for found in progress_of(spark, lake, name).behind if found.id != batch.id]
-    if left:
-        states = batch_states(spark, lake, name)
-        left = [_as_decided(found, states) for found in left if states.get(found.key) not in _CLOSED]
-    return tuple(sorted([*left, batch], key=lambda found: (found.order, found.generation)))
+    left = [found.batch for found in waiting_batches(spark, lake, name, but=batch.id) if found.state != "held"]
+    return tuple(sorted([*left, batch], key=_age))
+
+
+def waiting_batches(spark: SparkSession, lake: Lake, name: str, *, but: str = "") -> tuple[WaitingBatch, ...]:
+    """The batches that bronze has and silver has still to take, oldest first, without the one whose id is `but`."""
+    behind = [batch for batch in progress_of(spark, lake, name).behind if batch.id != but]
+    decided = batch_decisions(spark, lake, name) if behind else {}
+    found = []
+    for batch in sorted(behind, key=_age):
+        state, reason = decided.get(batch.key, ("pending", ""))
+        if state not in _SETTLED:
+            released = batch.model_copy(update={"released": state == "released"})
+            found.append(WaitingBatch(batch=released, state=state, reason=reason))
+    return tuple(found)
 
 
 def hold_batch(spark: SparkSession, lake: Lake, name: str, run: RunInfo, outcome: GateOutcome) -> str:
@@ -90,11 +109,16 @@ def set_state(spark: SparkSession, lake: Lake, batch: Batch, state: State, reaso
 
 def batch_states(spark: SparkSession, lake: Lake, name: str) -> Mapping[tuple[str, int], str]:
     """The newest state of every batch of a table that has one, by id and generation."""
+    return {key: state for key, (state, _) in batch_decisions(spark, lake, name).items()}
+
+
+def batch_decisions(spark: SparkSession, lake: Lake, name: str) -> Mapping[tuple[str, int], tuple[str, str]]:
+    """The newest state of every batch of a table that has one, and the reason for it, by id and generation."""
     if not history(spark, lake.ops(_BOOK), 1):
         return {}
-    newest = F.max_by("state", "at").alias("state")
-    rows = _rows(spark, lake, name).groupBy("batch_id", "generation").agg(newest).collect()
-    return {(row[0], row[1]): row[2] for row in rows}
+    newest = F.max_by(F.struct("state", "reason"), "at").alias("newest")
+    rows = _rows(spark, lake, name).groupBy("batch_id", "generation").agg(newest).select("*", "newest.*").collect()
+    return {(row["batch_id"], row["generation"]): (row["state"], row["reason"]) for row in rows}
 
 
 def _written_down(spark: SparkSession, lake: Lake, name: str, batch_id: str) -> list[Batch]:
@@ -109,5 +133,5 @@ def _rows(spark: SparkSession, lake: Lake, name: str) -> DataFrame:
     return states.where((F.col("pipeline") == F.lit(lake.pipeline)) & (F.col("table") == F.lit(name)))
 
 
-def _as_decided(batch: Batch, states: Mapping[tuple[str, int], str]) -> Batch:
-    return batch.model_copy(update={"released": states.get(batch.key) == "released"})
+def _age(batch: Batch) -> tuple[datetime, int]:
+    return batch.order, batch.generation

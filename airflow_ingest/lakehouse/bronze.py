@@ -61,11 +61,11 @@ def ingest_bronze(
     started = time.monotonic()
     source = source_of(name, table, files=files, database=database)
     try:
-        if refusal := _refusal(spark, lake, name, table, run):
-            raise NothingToLoad(refusal)
+        if reason := refusal(spark, lake, name, table, run):
+            raise NothingToLoad(reason)
         commit = _planned_and_loaded(spark, lake, name, table, run, source)
-    except NothingToLoad as reason:
-        return LoadResult(step=STEP, table=name, status="skipped", reason=str(reason))
+    except NothingToLoad as nothing:
+        return LoadResult(step=STEP, table=name, status="skipped", reason=str(nothing))
     except Exception as error:
         told = source.told(error)
         if told is error:
@@ -126,7 +126,8 @@ def batch_predicate(batch: Batch, alias: str = "") -> str:
     )
 
 
-def _refusal(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo) -> str:
+def refusal(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo) -> str:
+    """Why `run` leaves the table as it is; empty if it loads it."""
     if table.extract.mode != "full" or not run.in_its_lane:
         return ""
     published = lake.silver(name) if table.silver else lake.bronze(name)
@@ -143,21 +144,25 @@ def _planned_and_loaded(
 ) -> Commit:
     plan = source.plan(spark, run, draft_batch(name, table, run), lake.bronze(name))
     try:
-        commit = _load(spark, lake, table, plan, source, source.read(spark, plan))
+        commit = _write(spark, lake, table, *as_bronze(plan, source.read(spark, plan), source.system))
     except Exception as error:
         rows = source.read_again(spark, plan, error)
         if rows is None:
             raise
-        commit = _load(spark, lake, table, plan, source, rows)
+        commit = _write(spark, lake, table, *as_bronze(plan, rows, source.system))
     if plan.transaction is not None and Batch.from_dict(commit.metadata["batch"]).key != plan.key:
         raise ConflictError(f"tables.{name}: the run {commit.metadata.get('run')} loaded the same part of the source.")
     return commit
 
 
-def _load(spark: SparkSession, lake: Lake, table: Table, plan: Batch, source: TableSource, rows: DataFrame) -> Commit:
+def as_bronze(plan: Batch, rows: DataFrame, system: str) -> tuple[Batch, DataFrame]:
+    """The batch of `plan` with its columns, and `rows`, which its source `system` gave, as bronze holds them.
+
+    Raises SchemaMismatch if the source has a column that bronze keeps for itself.
+    """
     columns = tuple(column for column in rows.columns if column not in (CORRUPT_RECORD, SOURCE_FILE))
     batch = plan.model_copy(update={"columns": columns})
-    return _write(spark, lake, table, batch, _with_audit_columns(rows, batch, source.system))
+    return batch, _with_audit_columns(rows, batch, system)
 
 
 def _write(spark: SparkSession, lake: Lake, table: Table, batch: Batch, audited: DataFrame) -> Commit:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ SHARED_FILES = "spark.airflow_ingest.shared_files"
 
 @dataclass(frozen=True)
 class Commit:
-    """One commit of a table: what its writer put beside the data, and what Delta counted.
+    """One commit of a table, made `at` a time: what its writer put beside the data, and what Delta counted.
 
     `restored` is the version that a RESTORE went back to; -1 if it was asked for by time.
     """
@@ -35,6 +36,7 @@ class Commit:
     metadata: Mapping[str, Any]
     metrics: Mapping[str, int] = field(default_factory=dict)
     restored: int | None = None
+    at: datetime | None = field(default=None, compare=False)
 
 
 def history(spark: SparkSession, path: str, limit: int) -> list[Commit]:
@@ -98,6 +100,7 @@ def _from_files(log: Path, limit: int) -> Iterator[Commit]:
             info.get("userMetadata"),
             info.get("operationMetrics"),
             info.get("operationParameters"),
+            info.get("timestamp"),
         )
 
 
@@ -122,7 +125,14 @@ def _from_spark(spark: SparkSession, path: str, limit: int) -> list[Commit]:
     try:
         rows = (
             spark.sql(f"DESCRIBE HISTORY {sql_table(path)} LIMIT {limit:d}")
-            .select("version", "operation", "userMetadata", "operationMetrics", "operationParameters")
+            .selectExpr(
+                "version",
+                "operation",
+                "userMetadata",
+                "operationMetrics",
+                "operationParameters",
+                "unix_millis(timestamp)",
+            )
             .collect()
         )
     except Exception as error:
@@ -138,9 +148,11 @@ def _commit(
     metadata: str | None,
     metrics: Mapping[str, str] | None,
     parameters: Mapping[str, Any] | None,
+    milliseconds: int | None,
 ) -> Commit:
     restored = _version((parameters or {}).get("version")) if operation == "RESTORE" else None
-    return Commit(version, operation, _metadata(metadata), _metrics(metrics), restored)
+    at = None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, timezone.utc)
+    return Commit(version, operation, _metadata(metadata), _metrics(metrics), restored, at)
 
 
 def _version(parameter: Any) -> int:

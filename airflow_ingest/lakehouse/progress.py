@@ -77,7 +77,7 @@ def _told_by_rows(spark: SparkSession, lake: Lake, name: str) -> list[Batch]:
             id=row[BATCH_ID],
             generation=0,
             run_id=row["_run_id"],
-            interval=_interval(row[PROCESSING_DATE], row[BATCH_ORDER].replace(tzinfo=timezone.utc)),
+            interval=_interval(row[PROCESSING_DATE], row[BATCH_ORDER].astimezone(timezone.utc)),
             processing_date=row[PROCESSING_DATE],
         )
         for row in batches.collect()

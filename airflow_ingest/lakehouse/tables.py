@@ -28,6 +28,18 @@ def properties(spark: SparkSession, path: str) -> Mapping[str, str] | None:
         raise
 
 
+def own_properties(spark: SparkSession, lake: Lake, path: str) -> Mapping[str, str] | None:
+    """`properties` of a table that this pipeline is to write. Raises TableOwnedByOther if another one writes it."""
+    found = properties(spark, path)
+    owner = (found or {}).get(OWNER, lake.pipeline)
+    if owner != lake.pipeline:
+        raise TableOwnedByOther(
+            f"{path}: the pipeline {owner!r} writes this table, so {lake.pipeline!r} must not. "
+            "Give one of them another `lake` or another table name."
+        )
+    return found
+
+
 def change_feed(columns: Sequence[str]) -> Mapping[str, str]:
     """The property that lets later loads see what changed in a table.
 
@@ -52,15 +64,9 @@ def ensure(
     trip and an analysis of the plan.
     Returns whether the table had to be created. Raises TableOwnedByOther if another pipeline writes it.
     """
-    found = properties(spark, path)
+    found = own_properties(spark, lake, path)
     if found is None:
         return _create(spark, lake, path, rows, partition_by, table_properties or {})
-    owner = found.get(OWNER, lake.pipeline)
-    if owner != lake.pipeline:
-        raise TableOwnedByOther(
-            f"{path}: the pipeline {owner!r} writes this table, so {lake.pipeline!r} must not. "
-            "Give one of them another `lake` or another table name."
-        )
     names = rows.columns if columns is None else columns
     if _needs_column_mapping(names) and found.get(_COLUMN_MAPPING, "none") == "none":
         spark.sql(f"ALTER TABLE {sql_table(path)} SET TBLPROPERTIES ({literal(_COLUMN_MAPPING)} = 'name')")

@@ -15,11 +15,11 @@ from airflow_ingest.lakehouse.bronze import BATCH_ID
 from airflow_ingest.lakehouse.commits import Stamp, stamped, written
 from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.errors import LakehouseError, SourceNotFound
-from airflow_ingest.lakehouse.gold.changes import changed_partitions, reach
+from airflow_ingest.lakehouse.gold.changes import reach
+from airflow_ingest.lakehouse.gold.news import news_of
 from airflow_ingest.lakehouse.gold.query import with_tables
 from airflow_ingest.lakehouse.gold.rules import judge_result
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import Commit, history
 from airflow_ingest.lakehouse.model import LoadResult, RowCounts, RunInfo, short_hash
 from airflow_ingest.lakehouse.quality.results import record
 from airflow_ingest.lakehouse.sql import literal, quote
@@ -37,16 +37,13 @@ def refresh_gold(spark: SparkSession, lake: Lake, name: str, gold: Gold, run: Ru
     """
     started = time.monotonic()
     path = lake.gold(name)
-    paths = {source: lake.path(*source.split(".", 1)) for source in gold.inputs}
-    last, now = _state(spark, path, paths)
-    query = short_hash(gold.model_dump_json())
-    taken: dict[str, int] = last.metadata.get("inputs", {}) if last else {}
-    same_query = last is not None and last.metadata.get("query") == query
-    partitions: list[Any] | None = None
-    if same_query and taken == now:
-        partitions = []
-    elif same_query and gold.load == "replace":
-        partitions = changed_partitions(spark, gold, paths, taken, now)
+    news = news_of(spark, lake, name, gold)
+    if news.absent:
+        raise SourceNotFound(
+            f"{', '.join(news.absent)} has no published version yet. Load it first, or see why its load failed."
+        )
+    last, now = news.last, news.now
+    partitions = news.partitions(spark, gold)
     if last and partitions == []:
         return LoadResult(
             step=STEP,
@@ -56,11 +53,11 @@ def refresh_gold(spark: SparkSession, lake: Lake, name: str, gold: Gold, run: Ru
             version=last.version,
             seconds=time.monotonic() - started,
         )
-    rows = _result(spark, gold, paths, now, partitions, run)
-    if last is None or not same_query or last.metadata.get("pipeline") != lake.pipeline:
+    rows = _result(spark, gold, news.paths, now, partitions, run)
+    if last is None or not news.same_query or last.metadata.get("pipeline") != lake.pipeline:
         ensure(spark, lake, path, rows, partition_by=gold.partition_by, table_properties=change_feed(rows.columns))
     stamp = Stamp.now(
-        f"{name}/gold", pipeline=lake.pipeline, layer="gold", table=name, run=run.run_id, inputs=now, query=query
+        f"{name}/gold", pipeline=lake.pipeline, layer="gold", table=name, run=run.run_id, inputs=now, query=news.query
     )
     _publish(spark, lake, name, gold, run, rows, partitions, stamp)
     commit = written(spark, path, stamp)
@@ -73,19 +70,6 @@ def refresh_gold(spark: SparkSession, lake: Lake, name: str, gold: Gold, run: Ru
         reason="recomputed whole" if partitions is None else f"recomputed {len(partitions)} partitions",
         seconds=time.monotonic() - started,
     )
-
-
-def _state(spark: SparkSession, path: str, paths: Mapping[str, str]) -> tuple[Commit | None, dict[str, int]]:
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        own = pool.submit(history, spark, path, 20)
-        inputs = {source: pool.submit(history, spark, where, 1) for source, where in paths.items()}
-        last = next((commit for commit in own.result() if commit.metadata.get("inputs")), None)
-        versions = {source: found.result() for source, found in inputs.items()}
-    if absent := [source for source, commits in versions.items() if not commits]:
-        raise SourceNotFound(
-            f"{', '.join(absent)} has no published version yet. Load it first, or see why its load failed."
-        )
-    return last, {source: commits[0].version for source, commits in versions.items()}
 
 
 def _result(
@@ -103,7 +87,7 @@ def _result(
         (pinned.where(F.expr(within)) if within else pinned).createOrReplaceTempView(view)
     rows = spark.sql(with_tables(gold.query, views))
     if partitions is not None:
-        rows = rows.where(F.expr(_predicate(gold, partitions)))
+        rows = rows.where(F.expr(predicate(gold, partitions)))
     return rows.withColumns(
         {
             BATCH_ID: F.lit(short_hash(run.pipeline, run.run_id)),
@@ -157,9 +141,10 @@ def _write(path: str, gold: Gold, rows: DataFrame, partitions: Sequence[Any] | N
     if partitions is None:
         writer.option("overwriteSchema", True).partitionBy(*gold.partition_by).save(path)
     else:
-        writer.option("replaceWhere", _predicate(gold, partitions)).option("mergeSchema", True).save(path)
+        writer.option("replaceWhere", predicate(gold, partitions)).option("mergeSchema", True).save(path)
 
 
-def _predicate(gold: Gold, partitions: Sequence[Any]) -> str:
+def predicate(gold: Gold, partitions: Sequence[Any]) -> str:
+    """What holds for the rows of `partitions` alone."""
     values = ", ".join(literal(value) for value in partitions)
     return f"{quote(gold.partition_by[0])} IN ({values})"

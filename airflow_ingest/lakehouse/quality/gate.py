@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from pyspark.sql import Observation, SparkSession
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from airflow_ingest.config import Table
@@ -57,9 +57,16 @@ def quality_gate(spark: SparkSession, lake: Lake, name: str, table: Table, run: 
     """
     started = time.monotonic()
     judged = judge(spark, lake, name, table, batch)
-    fingerprint = rule_version(table)
     with judging(spark):
-        measured = _measure_and_reject(spark, lake, table, run, judged, batch, fingerprint)
+        measured = _measure_and_reject(spark, lake, table, run, judged, batch, rule_version(table))
+    found = outcome_of(table, judged, batch, measured)
+    found = found.model_copy(update={"seconds": time.monotonic() - started})
+    record(spark, lake, run, Judgement.of(found))
+    return found
+
+
+def outcome_of(table: Table, judged: Judged, batch: Batch, measured: Mapping[str, Any]) -> GateOutcome:
+    """What the gate says of `batch`, whose rows `judged` gave `measured` for the aggregates of `measuring`."""
     rows = RowCounts(
         read=measured["read"],
         filtered=measured["filtered"],
@@ -70,8 +77,8 @@ def quality_gate(spark: SparkSession, lake: Lake, name: str, table: Table, run: 
     reasons, decision = _decide(table, rows, rules, judged)
     if batch.released and decision == "block":
         reasons, decision = [f"released by hand in spite of: {reason}" for reason in reasons], "warn"
-    found = GateOutcome(
-        table=name,
+    return GateOutcome(
+        table=batch.table,
         batch=batch,
         decision=decision,
         reasons=tuple(reasons),
@@ -79,11 +86,8 @@ def quality_gate(spark: SparkSession, lake: Lake, name: str, table: Table, run: 
         rejections=_rejections(judged, measured),
         rules=tuple(rules),
         partitions=_partition_ranges(table, measured),
-        fingerprint=fingerprint,
-        seconds=time.monotonic() - started,
+        fingerprint=rule_version(table),
     )
-    record(spark, lake, run, Judgement.of(found))
-    return found
 
 
 def rule_version(table: Table) -> str:
@@ -92,16 +96,21 @@ def rule_version(table: Table) -> str:
     return short_hash(silver, table.quality.model_dump_json())
 
 
-def _measure_and_reject(
-    spark: SparkSession, lake: Lake, table: Table, run: RunInfo, judged: Judged, batch: Batch, fingerprint: str
-) -> Mapping[str, Any]:
+def measuring(table: Table, judged: Judged) -> tuple[DataFrame, list[Column]]:
+    """The rows with what the rules need beside them, and the aggregates that answer every rule in one pass."""
     rows, aggregates = judged.rows, _aggregates(table, judged)
     for index, rule in _rules(table, "batch"):
         measures = batch_rules.measures(rule, index, _base(rule))
         for column, sql in measures.columns.items():
             rows = rows.withColumn(column, F.expr(sql))
         aggregates.update(measures.aggregates)
-    first, *others = (F.expr(sql).alias(alias) for alias, sql in aggregates.items())
+    return rows, [F.expr(sql).alias(alias) for alias, sql in aggregates.items()]
+
+
+def _measure_and_reject(
+    spark: SparkSession, lake: Lake, table: Table, run: RunInfo, judged: Judged, batch: Batch, fingerprint: str
+) -> Mapping[str, Any]:
+    rows, (first, *others) = measuring(table, judged)
     letters = dead_letters(rows, batch, run, fingerprint)
     path = lake.dlq(batch.table)
     ensure(spark, lake, path, letters, columns=(), partition_by=(PROCESSING_DATE,))

@@ -40,16 +40,21 @@ _ANSI = "spark.sql.ansi.enabled"
 
 @dataclass(frozen=True)
 class Judged:
-    """`rows`: one row of the batch each, with silver's `columns` and the helper columns named above.
+    """`rows`: one row of the batch each, with silver's columns (`selected`) and the helper columns named above.
 
     `checks` are all reasons that a row can be rejected for; `missing` are columns that silver reads and the batch
     has not, which are NULL in `rows`.
     """
 
     rows: DataFrame
-    columns: tuple[str, ...]
+    selected: tuple[Projected, ...]
     checks: tuple[Check, ...]
     missing: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of silver's columns."""
+        return tuple(column.name for column in self.selected)
 
 
 @contextmanager
@@ -63,12 +68,15 @@ def judging(spark: SparkSession) -> Iterator[None]:
         spark.conf.set(_ANSI, str(before))
 
 
-def judge(spark: SparkSession, lake: Lake, name: str, table: Table, batch: Batch) -> Judged:
+def judge(
+    spark: SparkSession, lake: Lake, name: str, table: Table, batch: Batch, rows: DataFrame | None = None
+) -> Judged:
     """The rows of `batch`, judged. Use what it gives inside `judging`.
 
-    Raises SchemaMismatch if the batch lacks a column that silver cannot do without.
+    `rows` are the batch's as bronze would hold them, where it does not hold them yet. Raises SchemaMismatch if the
+    batch lacks a column that silver cannot do without.
     """
-    bronze = with_fixes(spark, lake, name, read_batch(spark, lake, batch))
+    bronze = with_fixes(spark, lake, name, read_batch(spark, lake, batch) if rows is None else rows)
     missing: list[str] = []
     if batch.columns:
         where = f"tables.{name}: {', '.join(file.path for file in batch.files[:3])}"
@@ -108,7 +116,7 @@ def judge_rows(rows: DataFrame, table: Table, *, carry: Sequence[str] = (), miss
     judged = typed.withColumn(ERRORS, F.expr(reasons)).withColumn(SEQUENCE, _sequence(sequence))
     return Judged(
         rows=judged.withColumn(RANK, F.expr(_rank(silver.keys))),
-        columns=tuple(column.name for column in columns),
+        selected=tuple(columns),
         checks=(*before, *after),
         missing=tuple(missing),
     )
@@ -123,6 +131,14 @@ def published_rows(judged: Judged, run: RunInfo) -> DataFrame:
         F.current_timestamp().alias("_ingested_at"),
         F.lit(run.run_id).alias("_ingested_by"),
     )
+
+
+def select_sql(judged: Judged, table: Table, relation: str, condition: str) -> str:
+    """The SELECT of silver's columns from those rows of bronze (`relation`) for which `condition` holds, to be read."""
+    columns = ",\n  ".join(f"{column.sql} AS {quote(column.name)}" for column in judged.selected)
+    where = silver_of(table).where
+    kept = f"\n  AND NOT {_filtered(where)}" if where else ""
+    return f"SELECT\n  {columns}\nFROM {relation}\nWHERE {condition}\n  AND {quote(CORRUPT_RECORD)} IS NULL{kept}"
 
 
 def silver_of(table: Table) -> Silver:

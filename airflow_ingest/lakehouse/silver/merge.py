@@ -10,24 +10,22 @@ from pyspark.sql import functions as F
 
 from airflow_ingest.config import Silver, Table
 from airflow_ingest.lakehouse.batches import set_state
-from airflow_ingest.lakehouse.bronze import BATCH_ID
 from airflow_ingest.lakehouse.commits import Place, Stamp, stamped, stamping, written
 from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.errors import ReconciliationError, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import Commit, history
+from airflow_ingest.lakehouse.log import history
 from airflow_ingest.lakehouse.model import Batch, GateOutcome, LoadResult, PartitionRange, RowCounts, RunInfo
 from airflow_ingest.lakehouse.progress import progress_of
 from airflow_ingest.lakehouse.quality.gate import rule_version
 from airflow_ingest.lakehouse.silver.judged import SEQUENCE, judge, judging, published_rows, silver_of
 from airflow_ingest.lakehouse.silver.retraction import Retraction, retraction
+from airflow_ingest.lakehouse.silver.statement import SOURCE_VIEW, Merge, same_key
 from airflow_ingest.lakehouse.spark_errors import brief
-from airflow_ingest.lakehouse.sql import column, literal
-from airflow_ingest.lakehouse.sql import table as sql_table
+from airflow_ingest.lakehouse.sql import column
 from airflow_ingest.lakehouse.tables import change_feed, check_same_columns, ensure
 
 STEP = "merge_silver"
-_SOURCE_VIEW = "ingest_merge_source"
 
 
 @replanned
@@ -89,9 +87,9 @@ def merge_silver(
                 else:
                     merge_rows(spark, path, rows, silver, stamp, ranges=agreed.partitions if agreed else ())
             commit = written(spark, path, stamp)
-            counts = _counts(commit, silver, agreed, retracted)
+            counts = counts_of(commit.metrics, silver, agreed, retracted)
             if counts.unaccounted > 0 and silver.load == "merge":
-                counts = counts.model_copy(update=_left_alone(spark, path, rows, silver, counts.unaccounted))
+                counts = counts.model_copy(update=left_alone(spark, path, rows, silver, counts.unaccounted))
         except Exception as error:
             if any(name in str(error) for name in _TYPE_ERRORS):
                 raise SchemaMismatch(
@@ -143,27 +141,14 @@ def merge_rows(
 ) -> None:
     """MERGEs `rows` (see `published_rows`) into the table at `path` in one commit that carries `stamp`.
 
-    A row goes in where its key is new or its sequence is above the one there. With `redo`, the rows that a batch has in
-    the table give way to what `rows` say of their keys (see `Retraction`). `ranges` bound what the MERGE reads.
+    What `ranges` and `redo` change is told at `Merge.of`.
     """
-    rows.createOrReplaceTempView(_SOURCE_VIEW)
-    on = " AND ".join([*_same_key(silver), *_pruning(ranges)])
-    update = f"{column('s', SEQUENCE)} > {column('t', SEQUENCE)}"
-    gone, delete, insert = f"{column('s', BATCH_ID)} IS NULL", "", ""
-    if redo is not None:
-        other_row = f"{column('s', SEQUENCE)} <> {column('t', SEQUENCE)}"
-        theirs = f"{column('t', BATCH_ID)} = {literal(redo.id)}"
-        update = f"({update} OR ({theirs} AND {other_row}))"
-        delete, insert = f"WHEN MATCHED AND {gone} AND {theirs} THEN DELETE ", f" AND NOT {gone}"
-    evolution = "WITH SCHEMA EVOLUTION " if silver.schema_ == "evolve" else ""
+    rows.createOrReplaceTempView(SOURCE_VIEW)
     try:
         with stamping(spark, stamp, _without_repartitioning(silver)):
-            spark.sql(
-                f"MERGE {evolution}INTO {sql_table(path)} AS t USING {_SOURCE_VIEW} AS s ON {on} "
-                f"{delete}WHEN MATCHED AND {update} THEN UPDATE SET * WHEN NOT MATCHED{insert} THEN INSERT *"
-            ).collect()
+            spark.sql(Merge.of(silver, ranges, redo).sql(path)).collect()
     finally:
-        spark.catalog.dropTempView(_SOURCE_VIEW)
+        spark.catalog.dropTempView(SOURCE_VIEW)
 
 
 def _without_repartitioning(silver: Silver) -> Mapping[str, str]:
@@ -172,23 +157,10 @@ def _without_repartitioning(silver: Silver) -> Mapping[str, str]:
     return {"spark.databricks.delta.merge.repartitionBeforeWrite.enabled": "false"} if dotted else {}
 
 
-def _same_key(silver: Silver) -> list[str]:
-    return [f"{column('t', key)} = {column('s', key)}" for key in silver.keys]
-
-
-def _pruning(ranges: Sequence[PartitionRange]) -> list[str]:
-    return [
-        condition
-        for found in ranges
-        for condition in (
-            f"{column('t', found.column)} >= {literal(found.low)}",
-            f"{column('t', found.column)} <= {literal(found.high)}",
-        )
-    ]
-
-
-def _counts(commit: Commit, silver: Silver, gate: GateOutcome | None, retracted: Retraction | None) -> RowCounts:
-    metrics = commit.metrics
+def counts_of(
+    metrics: Mapping[str, int], silver: Silver, gate: GateOutcome | None, retracted: Retraction | None
+) -> RowCounts:
+    """The account of a load from what Delta counted (or would count: `Merge.metrics`), and what the gate did."""
     if silver.load == "overwrite":
         counts = RowCounts(read=metrics.get("numOutputRows", 0), inserted=metrics.get("numOutputRows", 0))
     else:
@@ -210,14 +182,13 @@ def _counts(commit: Commit, silver: Silver, gate: GateOutcome | None, retracted:
     return gate.rows.model_copy(update=counts.model_dump(include={"inserted", "updated", "retracted"}))
 
 
-def _left_alone(
+def left_alone(
     spark: SparkSession, path: str, rows: DataFrame, silver: Silver, settled_elsewhere: int
 ) -> Mapping[str, int]:
     """Splits the rows that the MERGE left alone: superseded by a newer row in the table, or already there."""
-    same_key = F.expr(" AND ".join(_same_key(silver)))
     newer = F.expr(f"{column('t', SEQUENCE)} > {column('s', SEQUENCE)}")
     target = spark.read.format("delta").load(path).alias("t")
-    joined = rows.alias("s").join(target, same_key & newer).agg(F.count(F.lit(1))).collect()
+    joined = rows.alias("s").join(target, F.expr(same_key(silver)) & newer).agg(F.count(F.lit(1))).collect()
     superseded = int(joined[0][0])
     return {"superseded": superseded, "unchanged": settled_elsewhere - superseded}
 

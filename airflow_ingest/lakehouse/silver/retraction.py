@@ -51,9 +51,19 @@ class Retraction:
 
 
 def retraction(
-    spark: SparkSession, lake: Lake, table: Table, batch: Batch, rows: DataFrame, progress: Progress, run: RunInfo
+    spark: SparkSession,
+    lake: Lake,
+    table: Table,
+    batch: Batch,
+    rows: DataFrame,
+    progress: Progress,
+    run: RunInfo,
+    planned: DataFrame | None = None,
 ) -> Retraction | None:
-    """What `batch`, whose published rows are now `rows`, has to take back from silver; None if nothing."""
+    """What `batch`, whose published rows are now `rows`, has to take back from silver; None if nothing.
+
+    `planned` are the batch's rows as bronze would hold them, where it does not hold them yet.
+    """
     keys = list(silver_of(table).keys)
     lost = _lost(spark.read.format("delta").load(lake.silver(batch.table)), rows, keys, batch).persist()
     found = lost.agg(F.count(F.lit(1)), F.count_if(F.col(_RESTATED))).collect()[0]
@@ -61,7 +71,7 @@ def retraction(
         lost.unpersist()
         return None
     lost_keys = lost.select(*map(quote, keys))
-    derived = _derived(spark, lake, table, batch, progress, run).join(lost_keys, keys, "left_semi").persist()
+    derived = _derived(spark, lake, table, batch, progress, run, planned).join(lost_keys, keys, "left_semi").persist()
     won = derived.agg(F.count(F.lit(1)), F.count_if(F.col(BATCH_ID) == F.lit(batch.id))).collect()[0]
     gone = lost_keys.join(derived, keys, "left_anti")
     return Retraction(
@@ -87,11 +97,20 @@ def _lost(silver: DataFrame, rows: DataFrame, keys: list[str], batch: Batch) -> 
 
 
 def _derived(
-    spark: SparkSession, lake: Lake, table: Table, batch: Batch, progress: Progress, run: RunInfo
+    spark: SparkSession,
+    lake: Lake,
+    table: Table,
+    batch: Batch,
+    progress: Progress,
+    run: RunInfo,
+    planned: DataFrame | None,
 ) -> DataFrame:
     """Every key's newest row among the batches that silver has taken, this one among them."""
     left_out = [other.id for other in progress.behind if other.id != batch.id]
     bronze = read_bronze(spark, lake, batch.table, progress.bronze)
     if left_out:
         bronze = bronze.where(~F.col(BATCH_ID).isin(left_out))
+    if planned is not None:
+        others = bronze.where(F.col(BATCH_ID) != F.lit(batch.id))
+        bronze = others.unionByName(planned, allowMissingColumns=True)
     return published_rows(judge_rows(with_fixes(spark, lake, batch.table, bronze), table), run)

@@ -1,0 +1,68 @@
+"""What a gold table took from its inputs last, and what they have published since."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_ingest.config import Gold
+from airflow_ingest.lakehouse.gold.changes import changed_partitions
+from airflow_ingest.lakehouse.log import Commit, history
+from airflow_ingest.lakehouse.model import short_hash
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from airflow_ingest.lakehouse.lake import Lake
+
+
+@dataclass(frozen=True)
+class News:
+    """`last`: the commit that made the table as it is, if there is one; `now`: the published inputs' versions.
+
+    `paths` says where the inputs are, `query` is a hash of what the configuration asks for.
+    """
+
+    last: Commit | None
+    query: str
+    paths: Mapping[str, str]
+    now: Mapping[str, int]
+
+    @property
+    def absent(self) -> list[str]:
+        """The inputs that have never been published."""
+        return [source for source in self.paths if source not in self.now]
+
+    @property
+    def taken(self) -> dict[str, int]:
+        """The inputs' versions that the table was made from."""
+        return dict(self.last.metadata.get("inputs", {})) if self.last else {}
+
+    @property
+    def same_query(self) -> bool:
+        """Whether the table was made by today's configuration."""
+        return self.last is not None and self.last.metadata.get("query") == self.query
+
+    def partitions(self, spark: SparkSession, gold: Gold) -> list[Any] | None:
+        """The values of the partition column that have to be recomputed; none if there is no news, None for all."""
+        if not self.same_query:
+            return None
+        if self.taken == self.now:
+            return []
+        if gold.load != "replace":
+            return None
+        return changed_partitions(spark, gold, self.paths, self.taken, self.now)
+
+
+def news_of(spark: SparkSession, lake: Lake, name: str, gold: Gold) -> News:
+    """The news for the gold table `name`, from the logs alone."""
+    paths = {source: lake.path(*source.split(".", 1)) for source in gold.inputs}
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        own = pool.submit(history, spark, lake.gold(name), 20)
+        inputs = {source: pool.submit(history, spark, where, 1) for source, where in paths.items()}
+        last = next((commit for commit in own.result() if commit.metadata.get("inputs")), None)
+        newest = {source: found.result() for source, found in inputs.items()}
+    now = {source: commits[0].version for source, commits in newest.items() if commits}
+    return News(last, short_hash(gold.model_dump_json()), paths, now)

@@ -1,0 +1,190 @@
+"""What a run would do, worked out by the code that does it, and nothing written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+from airflow_ingest.config import Gold, Table
+from airflow_ingest.lakehouse.batches import waiting_batches
+from airflow_ingest.lakehouse.bronze import as_bronze, batch_predicate, draft_batch, read_batch, refusal
+from airflow_ingest.lakehouse.commits import Place
+from airflow_ingest.lakehouse.errors import NothingToLoad
+from airflow_ingest.lakehouse.gold.news import news_of
+from airflow_ingest.lakehouse.gold.refresh import predicate
+from airflow_ingest.lakehouse.lake import Lake
+from airflow_ingest.lakehouse.log import history
+from airflow_ingest.lakehouse.model import Batch, GateOutcome, RowCounts, RunInfo
+from airflow_ingest.lakehouse.planned import GoldPlan, TablePlan
+from airflow_ingest.lakehouse.progress import progress_of
+from airflow_ingest.lakehouse.quality.gate import measuring, outcome_of
+from airflow_ingest.lakehouse.silver.judged import (
+    MALFORMED,
+    Judged,
+    judge,
+    judging,
+    published_rows,
+    select_sql,
+    silver_of,
+)
+from airflow_ingest.lakehouse.silver.merge import counts_of, left_alone
+from airflow_ingest.lakehouse.silver.retraction import retraction
+from airflow_ingest.lakehouse.silver.statement import SOURCE_VIEW, Merge
+from airflow_ingest.lakehouse.sources import source_of
+from airflow_ingest.lakehouse.sources.base import TableSource
+from airflow_ingest.lakehouse.sources.database import Database
+from airflow_ingest.lakehouse.sql import table as sql_table
+from airflow_ingest.lakehouse.tables import check_same_columns, own_properties
+
+
+def plan_table(
+    spark: SparkSession,
+    lake: Lake,
+    name: str,
+    table: Table,
+    run: RunInfo,
+    *,
+    files: str | None = None,
+    database: Database | None = None,
+) -> TablePlan:
+    """What `run` would read, reject and write of one table, from its source as it is now.
+
+    Raises what the run itself would raise before it writes anything: SourceNotFound, SourceUnreadable, SchemaMismatch
+    or TableOwnedByOther.
+    """
+    started = time.monotonic()
+    if reason := refusal(spark, lake, name, table, run):
+        return TablePlan(table=name, status="skip", reason=reason)
+    source = source_of(name, table, files=files, database=database)
+    try:
+        pinned = source.plan(spark, run, draft_batch(name, table, run), lake.bronze(name))
+        plan = _planned(spark, lake, table, run, pinned, source)
+    except NothingToLoad as nothing:
+        return TablePlan(table=name, status="skip", reason=str(nothing))
+    except Exception as error:
+        raise source.told(error) from None
+    return plan.model_copy(update={"seconds": time.monotonic() - started})
+
+
+def _planned(
+    spark: SparkSession, lake: Lake, table: Table, run: RunInfo, pinned: Batch, source: TableSource
+) -> TablePlan:
+    try:
+        return _plan(spark, lake, table, run, *as_bronze(pinned, source.read(spark, pinned), source.system))
+    except Exception as error:
+        rows = source.read_again(spark, pinned, error)
+        if rows is None:
+            raise
+        return _plan(spark, lake, table, run, *as_bronze(pinned, rows, source.system))
+
+
+def plan_gold(spark: SparkSession, lake: Lake, name: str, gold: Gold) -> GoldPlan:
+    """What a run that publishes nothing new in the inputs would recompute of one gold table."""
+    started = time.monotonic()
+    own_properties(spark, lake, lake.gold(name))
+    news = news_of(spark, lake, name, gold)
+    told: dict[str, Any] = {
+        "table": name,
+        "inputs": news.now,
+        "absent": news.absent,
+        "taken": news.taken,
+        "query": gold.query,
+    }
+    if news.absent:
+        reason = f"{', '.join(news.absent)} is not published yet"
+        return GoldPlan(status="wait", reason=reason, **told)
+    partitions = news.partitions(spark, gold)
+    if partitions == []:
+        told |= {"status": "unchanged", "reason": f"nothing new in {', '.join(gold.inputs)}", "partitions": ()}
+    elif partitions is None:
+        told |= {"status": "recompute", "reason": "whole" if news.last else "whole, for the first time"}
+    else:
+        reason = f"{len(partitions)} partition{'s' if len(partitions) > 1 else ''}"
+        told |= {"status": "recompute", "reason": reason, "partitions": tuple(map(str, partitions))}
+        told["replaces"] = predicate(gold, partitions)
+    return GoldPlan(seconds=time.monotonic() - started, **told)
+
+
+def _plan(spark: SparkSession, lake: Lake, table: Table, run: RunInfo, batch: Batch, rows: DataFrame) -> TablePlan:
+    rows, in_bronze = _beside_bronze(spark, lake, table, batch, rows)
+    plan = TablePlan(table=batch.table, batch=batch, again=in_bronze is not None, in_bronze=in_bronze or 0)
+    if table.silver is None:
+        return plan.model_copy(update={"rows": RowCounts(read=rows.count())})
+    own_properties(spark, lake, lake.silver(batch.table))
+    with judging(spark):
+        judged = judge(spark, lake, batch.table, table, batch, rows)
+        aggregated, aggregates = measuring(table, judged)
+        gate = outcome_of(table, judged, batch, aggregated.agg(*aggregates).collect()[0].asDict())
+        found = _silver(spark, lake, table, run, judged, gate, rows)
+    where = select_sql(judged, table, sql_table(lake.bronze(batch.table)), batch_predicate(batch))
+    told = {
+        "rows": gate.rows,
+        "malformed": gate.rejections.get(MALFORMED, 0),
+        "rejections": gate.rejections,
+        "rules": gate.rules,
+        "decision": gate.decision,
+        "reasons": gate.reasons,
+        "others": waiting_batches(spark, lake, batch.table, but=batch.id),
+        "select": where,
+    }
+    return plan.model_copy(update={**told, **found})
+
+
+def _beside_bronze(
+    spark: SparkSession, lake: Lake, table: Table, batch: Batch, rows: DataFrame
+) -> tuple[DataFrame, int | None]:
+    """`rows` with the columns that bronze has besides theirs, and how many rows of the batch it holds, if it had it."""
+    path = lake.bronze(batch.table)
+    if own_properties(spark, lake, path) is None:
+        return rows, None
+    bronze = spark.read.format("delta").load(path)
+    if table.bronze.schema_ == "enforce":
+        check_same_columns(path, bronze.schema, rows.schema)
+    commits = history(spark, path, 200)
+    held = None if Place.of(batch, commits).first else read_batch(spark, lake, batch).count()
+    loaded = held or any((commit.metadata.get("batch") or {}).get("id") == batch.id for commit in commits)
+    return bronze.limit(0).unionByName(rows, allowMissingColumns=True), held if loaded else None
+
+
+def _silver(
+    spark: SparkSession, lake: Lake, table: Table, run: RunInfo, judged: Judged, gate: GateOutcome, planned: DataFrame
+) -> Mapping[str, Any]:
+    """What the merge would do with what the gate accepts: a plan's status, rows and statement."""
+    silver, batch, path = silver_of(table), gate.batch, lake.silver(gate.table)
+    commits = history(spark, path, 20)
+    place = Place.of(batch, commits)
+    rows = published_rows(judged, run)
+    if commits and silver.schema_ == "enforce":
+        check_same_columns(path, spark.read.format("delta").load(path).schema, rows.schema)
+    overwrites = silver.load == "overwrite"
+    statement = _overwriting(path) if overwrites else Merge.of(silver, gate.partitions).sql(path)
+    if gate.decision == "block":
+        return {"status": "hold", "reason": "; ".join(gate.reasons), "statement": statement}
+    accepted = gate.rows.unaccounted
+    if overwrites and place.older:
+        counts = gate.rows.model_copy(update={"superseded": accepted})
+        return {"status": "supersede", "reason": "a newer load is published", "rows": counts}
+    if overwrites:
+        counts = counts_of({"numOutputRows": accepted}, silver, gate, None)
+        return {"rows": counts, "statement": statement, "overwrites": True}
+    if not commits:
+        return {"rows": counts_of({"numTargetRowsInserted": accepted}, silver, gate, None), "statement": statement}
+    progress = progress_of(spark, lake, gate.table)
+    retracted = None if place.first else retraction(spark, lake, table, batch, rows, progress, run, planned)
+    merge = Merge.of(silver, redo=batch) if retracted else Merge.of(silver, gate.partitions)
+    try:
+        metrics = merge.metrics(retracted.rows if retracted else rows, spark.read.format("delta").load(path))
+    finally:
+        if retracted:
+            retracted.release()
+    counts = counts_of(metrics, silver, gate, retracted)
+    if counts.unaccounted > 0:
+        counts = counts.model_copy(update=left_alone(spark, path, rows, silver, counts.unaccounted))
+    return {"rows": counts, "statement": merge.sql(path)}
+
+
+def _overwriting(path: str) -> str:
+    return f"INSERT OVERWRITE {sql_table(path)}\nSELECT * FROM {SOURCE_VIEW}"

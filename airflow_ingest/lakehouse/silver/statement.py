@@ -1,0 +1,97 @@
+"""The MERGE into silver: its text, and what it would do to a table as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from airflow_ingest.config import Silver
+from airflow_ingest.lakehouse.bronze import BATCH_ID
+from airflow_ingest.lakehouse.model import Batch, PartitionRange
+from airflow_ingest.lakehouse.silver.judged import SEQUENCE
+from airflow_ingest.lakehouse.sql import column, literal
+from airflow_ingest.lakehouse.sql import table as sql_table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+SOURCE_VIEW = "ingest_merge_source"
+_THERE = "__there"
+
+
+@dataclass(frozen=True)
+class Merge:
+    """A MERGE of rows `s` into silver `t`, as SQL conditions; `delete` and `insert` are empty where they say nothing.
+
+    Of the clauses for a row that matches, the first that is true applies: `delete`, then `update`.
+    """
+
+    on: str
+    update: str
+    delete: str = ""
+    insert: str = ""
+    evolve: bool = True
+
+    @classmethod
+    def of(cls, silver: Silver, ranges: Sequence[PartitionRange] = (), redo: Batch | None = None) -> Merge:
+        """A row goes in where its key is new or its sequence is above the one there.
+
+        With `redo`, the rows that a batch has in the table give way to what the source says of their keys (see
+        `Retraction`). `ranges` bound what the MERGE reads.
+        """
+        on = "\n  AND ".join([same_key(silver), *_pruning(ranges)])
+        evolve = silver.schema_ == "evolve"
+        update = f"{column('s', SEQUENCE)} > {column('t', SEQUENCE)}"
+        if redo is None:
+            return cls(on, update, evolve=evolve)
+        gone = f"{column('s', BATCH_ID)} IS NULL"
+        theirs = f"{column('t', BATCH_ID)} = {literal(redo.id)}"
+        other_row = f"{column('s', SEQUENCE)} <> {column('t', SEQUENCE)}"
+        update = f"({update} OR ({theirs} AND {other_row}))"
+        return cls(on, update, delete=f"{gone} AND {theirs}", insert=f"NOT {gone}", evolve=evolve)
+
+    def sql(self, path: str) -> str:
+        """The statement that merges the view `SOURCE_VIEW` into the table at `path`."""
+        evolution = "WITH SCHEMA EVOLUTION " if self.evolve else ""
+        lines = [
+            f"MERGE {evolution}INTO {sql_table(path)} AS t",
+            f"USING {SOURCE_VIEW} AS s",
+            f"ON {self.on}",
+            *([f"WHEN MATCHED AND {self.delete} THEN DELETE"] if self.delete else []),
+            f"WHEN MATCHED AND {self.update} THEN UPDATE SET *",
+            f"WHEN NOT MATCHED{f' AND {self.insert}' if self.insert else ''} THEN INSERT *",
+        ]
+        return "\n".join(lines)
+
+    def metrics(self, source: DataFrame, target: DataFrame) -> Mapping[str, int]:
+        """What Delta would count if `source` were merged into `target` now, under its own names. Nothing is written."""
+        there = f"{column('t', _THERE)} IS NOT NULL"
+        delete = f"({there} AND coalesce({self.delete or 'false'}, false))"
+        counts = {
+            "numSourceRows": "count(1)",
+            "numTargetRowsInserted": f"count_if(NOT {there} AND coalesce({self.insert or 'true'}, false))",
+            "numTargetRowsUpdated": f"count_if({there} AND NOT {delete} AND coalesce({self.update}, false))",
+            "numTargetRowsDeleted": f"count_if({delete})",
+        }
+        first, *others = (F.expr(sql).alias(name) for name, sql in counts.items())
+        joined = source.alias("s").join(target.withColumn(_THERE, F.lit(1)).alias("t"), F.expr(self.on), "left")
+        return {name: int(value) for name, value in joined.agg(first, *others).collect()[0].asDict().items()}
+
+
+def same_key(silver: Silver) -> str:
+    """What holds for rows of `t` and `s` with the same key."""
+    return "\n  AND ".join(f"{column('t', key)} = {column('s', key)}" for key in silver.keys)
+
+
+def _pruning(ranges: Sequence[PartitionRange]) -> list[str]:
+    return [
+        condition
+        for found in ranges
+        for condition in (
+            f"{column('t', found.column)} >= {literal(found.low)}",
+            f"{column('t', found.column)} <= {literal(found.high)}",
+        )
+    ]
