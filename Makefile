@@ -22,7 +22,7 @@ demo: install ## Run a week of New York's flights through a real Airflow; DEMO_E
 	@$(PY) -m demo
 
 test: install ## Run the tests (up to ten minutes)
-	@$(PY) -m pytest -q -n 2 --dist loadfile -m "not slow"
+	@$(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 live: install ## Run the tests on a running Airflow, those too that `make test` leaves out
 	@$(PY) -m pytest -q -m "live or slow"

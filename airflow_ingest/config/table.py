@@ -55,7 +55,8 @@ class Extract(Block):
 
     mode: Literal["interval", "incremental", "full"] = Field(
         "interval",
-        description="`interval`: the run's data interval. `incremental`: from the watermark on (of files *not yet*). "
+        description="`interval`: the run's data interval. `incremental`: rows from the watermark on, files that "
+        "were not loaded before. "
         "`full`: everything.",
     )
     cursor: str | None = Field(

@@ -34,15 +34,18 @@ class WaitingBatch(Value):
     reason: str = ""
 
 
-def pending_batches(spark: SparkSession, lake: Lake, name: str, run: RunInfo, batch: Batch) -> tuple[Batch, ...]:
-    """What silver has to take in this run, oldest first: `batch`, and for a live run all that was left behind.
+def pending_batches(
+    spark: SparkSession, lake: Lake, name: str, run: RunInfo, batch: Batch | None = None
+) -> tuple[Batch, ...]:
+    """What silver has to take in this run, oldest first: its own `batch`, and for a live run all that was left behind.
 
     A batch is left behind when bronze's log has it and silver's log has not, unless it is held or was discarded.
     """
+    own = () if batch is None else (batch,)
     if run.in_its_lane:
-        return (batch,)
-    left = [found.batch for found in waiting_batches(spark, lake, name, but=batch.id) if found.state != "held"]
-    return tuple(sorted([*left, batch], key=_age))
+        return own
+    waiting = waiting_batches(spark, lake, name, but=batch.id if batch else "")
+    return tuple(sorted([*(found.batch for found in waiting if found.state != "held"), *own], key=_age))
 
 
 def waiting_batches(spark: SparkSession, lake: Lake, name: str, *, but: str = "") -> tuple[WaitingBatch, ...]:

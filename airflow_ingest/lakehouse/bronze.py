@@ -16,7 +16,7 @@ from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.errors import ConflictError, LakehouseError, NothingToLoad, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import Commit, history
-from airflow_ingest.lakehouse.model import Batch, LoadResult, RowCounts, RunInfo, short_hash
+from airflow_ingest.lakehouse.model import Batch, LoadResult, LoadStatus, RowCounts, RunInfo, short_hash
 from airflow_ingest.lakehouse.sources import source_of
 from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE, TableSource
 from airflow_ingest.lakehouse.sources.database import Database
@@ -59,19 +59,20 @@ def ingest_bronze(
     SourceNotFound, SourceUnreadable or SchemaMismatch before anything is written.
     """
     started = time.monotonic()
-    source = source_of(name, table, files=files, database=database)
+    source = source_of(lake, name, table, files=files, database=database)
     try:
         if reason := refusal(spark, lake, name, table, run):
             raise NothingToLoad(reason)
         commit = _planned_and_loaded(spark, lake, name, table, run, source)
     except NothingToLoad as nothing:
-        return LoadResult(step=STEP, table=name, status="skipped", reason=str(nothing))
+        return _left_behind(spark, lake, name, table, run, str(nothing))
     except Exception as error:
         told = source.told(error)
         if told is error:
             raise
         raise told from None
     batch = Batch.from_dict(commit.metadata["batch"])
+    source.loaded(spark, batch, commit.version)
     read = commit.metrics.get("numOutputRows", 0)
     return LoadResult.of_batch(
         STEP,
@@ -81,6 +82,13 @@ def ingest_bronze(
         seconds=time.monotonic() - started,
         pending=pending_batches(spark, lake, name, run, batch) if table.silver else (),
     )
+
+
+def _left_behind(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo, reason: str) -> LoadResult:
+    """The result of a live run that loads nothing itself: silver may still have to take what others left."""
+    pending = () if run.in_its_lane or table.silver is None else pending_batches(spark, lake, name, run)
+    status: LoadStatus = "unchanged" if pending else "skipped"
+    return LoadResult(step=STEP, table=name, status=status, reason=reason, pending=pending)
 
 
 def draft_batch(name: str, table: Table, run: RunInfo) -> Batch:

@@ -97,6 +97,7 @@ class Batch(Value):
     - `watermark`: where the table is once the batch is in; None for a batch that leaves the watermark alone
     - `transaction`: its place among the table's incremental batches, of which Delta takes one; None for all others
     - `repeats`: whether bronze has had this batch before (told of incremental batches alone)
+    - `planned`: when an incremental batch was first planned; a re-run keeps its place
     """
 
     table: str
@@ -110,6 +111,7 @@ class Batch(Value):
     watermark: Watermark | None = None
     transaction: int | None = None
     repeats: bool = False
+    planned: AwareDatetime | None = None
     columns: tuple[str, ...] = ()
     released: bool = False
 
@@ -119,10 +121,10 @@ class Batch(Value):
 
     @property
     def order(self) -> datetime:
-        """Where the batch stands among the batches of its table: the end of its interval, else when it was planned."""
+        """Where the batch stands among the batches of its table: the end of its interval, else when first planned."""
         if self.interval is not None:
             return self.interval.end
-        return datetime.fromtimestamp(self.generation / 1000, tz=timezone.utc)
+        return self.planned or datetime.fromtimestamp(self.generation / 1000, tz=timezone.utc)
 
     @property
     def span(self) -> tuple[datetime | None, datetime | None]:

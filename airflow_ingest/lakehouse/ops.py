@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 _PARTITION = ("pipeline",)
@@ -27,10 +27,15 @@ def append_rows(
     """
     if not rows:
         return
-    written_down = F.from_json(F.lit(json.dumps(list(rows), default=str)), f"array<struct<{_as_fields(columns)}>>")
-    frame = spark.range(1).select(F.inline(written_down)).withColumn("at", F.current_timestamp())
-    writer = frame.write.format("delta").mode("append").partitionBy(*_PARTITION)
+    entries = frame(spark, columns, rows).withColumn("at", F.current_timestamp())
+    writer = entries.write.format("delta").mode("append").partitionBy(*_PARTITION)
     writer.option("userMetadata", json.dumps({"run": run})).option("mergeSchema", True).save(path)
+
+
+def frame(spark: SparkSession, columns: str, rows: Sequence[Mapping[str, Any]]) -> DataFrame:
+    """`rows` as a DataFrame with the schema `columns` (DDL)."""
+    written_down = F.from_json(F.lit(json.dumps(list(rows), default=str)), f"array<struct<{_as_fields(columns)}>>")
+    return spark.range(1).select(F.inline(written_down))
 
 
 def _as_fields(columns: str) -> str:

@@ -58,7 +58,7 @@ def plan_table(
     started = time.monotonic()
     if reason := refusal(spark, lake, name, table, run):
         return TablePlan(table=name, status="skip", reason=reason)
-    source = source_of(name, table, files=files, database=database)
+    source = source_of(lake, name, table, files=files, database=database)
     try:
         pinned = source.plan(spark, run, draft_batch(name, table, run), lake.bronze(name))
         plan = _planned(spark, lake, table, run, pinned, source)

@@ -19,6 +19,9 @@ from airflow_ingest.runtime.state import HOME
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+_SMALL = {"spark.sql.shuffle.partitions": "1", "spark.databricks.delta.snapshotPartitions": "1"}
+"""A test's tables have a handful of rows."""
+
 _RUN = pytest.StashKey[str]()
 
 
@@ -46,5 +49,5 @@ def spark_server() -> ServerStatus:
 @pytest.fixture
 def spark(spark_server: ServerStatus) -> Iterator["SparkSession"]:
     """A fresh session: no view and no setting of another test is in it."""
-    with session(Embedded()) as fresh:
+    with session(Embedded(), _SMALL) as fresh:
         yield fresh

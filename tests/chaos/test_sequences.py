@@ -46,11 +46,10 @@ class Run:
     killed: tuple[int, str] | None
 
 
-DAYS, KEYS = (4, 3) if ALL else (2, 1)
 runs = st.builds(
     Run,
-    day=st.integers(1, DAYS),
-    rows=st.dictionaries(st.integers(0, KEYS), st.one_of(st.none(), st.integers(0, 99)), max_size=3),
+    day=st.integers(1, 4),
+    rows=st.dictionaries(st.integers(0, 3), st.one_of(st.none(), st.integers(0, 99)), max_size=3),
     kind=st.sampled_from(["live", "live", "backfill"]),
     killed=st.one_of(st.none(), st.tuples(st.integers(0, 7), st.sampled_from(["before", "after"]))),
 )
@@ -58,18 +57,17 @@ folders = itertools.count()
 
 
 @settings(
-    max_examples=200 if ALL else 8,
+    max_examples=200,
     deadline=None,
     database=None,
-    derandomize=not ALL,
-    phases=(Phase.explicit, Phase.generate),
+    phases=(Phase.explicit, Phase.generate) if ALL else (Phase.explicit,),
     suppress_health_check=list(HealthCheck),
 )
 @example([Run(1, {0: 5}, "live", None), Run(2, {0: 7, 1: 1}, "live", None), Run(2, {1: 1}, "backfill", None)])
 @example([Run(1, {0: 5}, "live", (3, "after")), Run(2, {1: 1}, "live", None)])
 @example([Run(2, {0: 2}, "live", None), Run(1, {0: 1, 1: 1}, "backfill", (6, "before")), Run(1, {1: 3}, "live", None)])
 @example([Run(1, {0: None, 1: None}, "live", (6, "after")), Run(1, {0: 3}, "live", None)])
-@given(sequence=st.lists(runs, min_size=2, max_size=6 if ALL else 2))
+@given(sequence=st.lists(runs, min_size=2, max_size=6))
 def test_any_sequence_ends_as_one_clean_pass_would(
     spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, sequence: list[Run]
 ) -> None:

@@ -82,6 +82,7 @@ def test_a_day_with_trouble_loads_all_that_does_not_depend_on_it() -> None:
     assert "allowed 50" in by_table["refunds"]["message"]
 
 
+@pytest.mark.slow
 def test_days_run_in_order_and_again_without_changing_a_row() -> None:
     arguments = ("--interval", "2024-01-01..2024-01-02", "--table", "orders", "--table", "revenue")
     code, runs = _run(*arguments)

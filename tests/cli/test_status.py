@@ -67,7 +67,7 @@ def test_a_status_tells_watermarks_gaps_dead_letters_and_what_is_held() -> None:
         "2024-01-05T00:00:00Z",
     )
     assert (orders["bronze"]["last"]["rows"], orders["silver"]["last"]["rows"]) == (3, 1)
-    assert orders["bronze"]["last"]["run_id"].startswith("cli__2024-01-05")
+    assert orders["bronze"]["last"]["run_id"].startswith("cli__backfill__2024-01-05")
     loaded_at = datetime.fromisoformat(orders["bronze"]["last"]["at"].replace("Z", "+00:00"))
     assert abs(datetime.now(timezone.utc) - loaded_at) < timedelta(minutes=10)
     assert [(found["state"], found["batch"]["interval"]["start"]) for found in orders["waiting"]] == [

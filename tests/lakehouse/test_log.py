@@ -34,7 +34,9 @@ def table(original: Path, tmp_path: Path) -> str:
 
 
 def write_history(spark: SparkSession, path: str) -> None:
-    for number in range(12):
+    append(spark, path, '{"number": 0}')
+    spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('delta.checkpointInterval' = '3')")
+    for number in range(1, 4):
         append(spark, path, f'{{"number": {number}}}')
     append(spark, path, "not JSON")
     spark.sql(f"DELETE FROM delta.`{path}` WHERE id = 1").collect()
@@ -47,7 +49,7 @@ def test_the_files_tell_what_spark_tells(spark: SparkSession, table: str) -> Non
     for limit in (1, 3, 100):
         assert list(_from_files(folder, limit)) == _from_spark(spark, table, limit)
     newest, *_, first = _from_files(folder, 100)
-    assert (newest.version, newest.operation, first.version, first.metadata) == (15, "RESTORE", 0, {"number": 0})
+    assert (newest.version, newest.operation, first.version, first.metadata) == (8, "RESTORE", 0, {"number": 0})
     assert first.metrics["numOutputRows"] == 3
 
 
@@ -64,7 +66,7 @@ def test_commits_that_were_cleaned_up_are_not_told(table: str) -> None:
     folder = Path(table, "_delta_log")
     for version in range(5):
         (folder / f"{version:020d}.json").unlink()
-    assert [commit.version for commit in _from_files(folder, 100)] == list(range(15, 4, -1))
+    assert [commit.version for commit in _from_files(folder, 100)] == list(range(8, 4, -1))
 
 
 @pytest.mark.parametrize("hint", ["", "{}", '{"version": 99}', '{"version": 2}', None])
@@ -74,7 +76,7 @@ def test_a_last_checkpoint_that_misleads_does_no_harm(table: str, hint: str | No
         (folder / "_last_checkpoint").unlink()
     else:
         (folder / "_last_checkpoint").write_text(hint)
-    assert next(_from_files(folder, 1)).version == 15
+    assert next(_from_files(folder, 1)).version == 8
 
 
 def test_no_table_has_no_commits(spark: SparkSession, tmp_path: Path) -> None:

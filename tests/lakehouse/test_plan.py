@@ -75,6 +75,7 @@ def test_a_plan_gives_the_numbers_of_the_load(bench: Workbench) -> None:
     assert "THEN DELETE" in again.statement
 
 
+@pytest.mark.slow
 def test_a_plan_of_gold_names_the_partitions_that_the_refresh_then_recomputes(bench: Workbench) -> None:
     table = csv_table()
     by_note = Gold.model_validate(

@@ -38,6 +38,7 @@ def test_a_key_that_a_rewritten_file_no_longer_has_falls_back_to_what_the_other_
     assert rows.retracted == 2
 
 
+@pytest.mark.slow
 def test_a_corrected_value_that_is_older_gives_way_to_another_day(bench: Workbench) -> None:
     table = csv_table({"sequence_by": ["amount"]})
     bench.load(table, day(bench, 1, "1,5,one\n2,5,x\n"), day=1)
@@ -123,6 +124,7 @@ def test_what_is_not_held_cannot_be_released(bench: Workbench) -> None:
         decide_held(bench.spark, bench.lake, "orders", "b1", "released", reason="", run_id="x")
 
 
+@pytest.mark.slow
 def test_a_discarded_day_never_reaches_silver_until_it_is_loaded_again(bench: Workbench) -> None:
     table = csv_table(quality={"max_reject_rate": "30%"})
     gate = bench.gate(table, bench.ingest(table, day(bench, 1, "1,1,a\nx,x,x\n"), day=1, kind="live"), 1)
@@ -211,6 +213,7 @@ def test_a_corrected_source_wins_over_the_fix(bench: Workbench, replayed: tuple[
     assert [row[1] for row in letters(bench)] == ["superseded", "superseded", "open"]
 
 
+@pytest.mark.slow
 def test_a_fixed_row_takes_part_where_keys_are_derived_again(bench: Workbench, replayed: tuple[Table, str]) -> None:
     table, _ = replayed
     bench.load(table, day(bench, 2, "1,2,two\n2,2,two\n"), day=2)
@@ -218,6 +221,7 @@ def test_a_fixed_row_takes_part_where_keys_are_derived_again(bench: Workbench, r
     assert silver(bench) == [(1, 10, "a"), (2, 20, "b"), (9, 9, "other")]
 
 
+@pytest.mark.slow
 def test_rules_that_were_relaxed_close_the_letters_of_a_day_that_comes_again(bench: Workbench) -> None:
     path = day(bench, 1, "1,1,a\n2,2,b\n")
     strict = csv_table(quality={"rules": [{"name": "big", "expect": "amount > 1"}]})

@@ -138,6 +138,7 @@ def test_a_day_and_the_same_day_again(dag: DAG, run_dag: RunDag, spark: SparkSes
     assert rows(spark, tmp_path / "lake/silver/orders", "id city amount") == silver
 
 
+@pytest.mark.slow
 def test_rejected_rows_are_replayed_with_a_fix(
     dag: DAG, run_dag: RunDag, make_context: MakeContext, landing: Path, spark: SparkSession, tmp_path: Path
 ) -> None:

@@ -143,7 +143,7 @@ class Shop:
 @pytest.fixture(
     params=[
         pytest.param(by_operators, id="operators"),
-        pytest.param(by_command, id="command", marks=pytest.mark.slow),
+        pytest.param(by_command, id="command"),
     ]
 )
 def shop(request: pytest.FixtureRequest, tmp_path: Path, spark: SparkSession, spark_server: ServerStatus) -> Shop:

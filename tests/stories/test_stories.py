@@ -8,7 +8,7 @@ from airflow_ingest.config import load_pipeline
 from airflow_ingest.lakehouse import RunInfo, decide_held, replay_dlq
 from tests.stories.conftest import Shop
 
-pytestmark = [pytest.mark.spark, pytest.mark.airflow]
+pytestmark = [pytest.mark.spark, pytest.mark.airflow, pytest.mark.slow]
 
 
 def test_a_a_rewritten_file_without_a_key_gives_the_key_back(shop: Shop) -> None:

@@ -81,8 +81,6 @@ def _check_extract(table: dict[str, Any], kinds: list[str], at: KeyPath, report:
     extract = block(table, "extract")
     mode = extract.get("mode", "interval")
     path = (*at, "extract")
-    if mode == "incremental" and kinds != ["jdbc"]:
-        report.unserved((*path, "mode"), "mode: incremental", "Served: interval or full; for jdbc, incremental too.")
     _check_cursor(extract, mode, kinds, path, report)
     if mode in ("interval", "full") and kinds == ["kafka"]:
         report.add(path, f"kafka cannot be read in mode {mode}", "Write mode: incremental.", at_key=True)
@@ -107,6 +105,15 @@ def _check_cursor(extract: dict[str, Any], mode: Any, kinds: list[str], path: Ke
         report.add(path, f"{mode} from {kinds[0]} needs a cursor", hint, at_key=True)
     if isinstance(cursor, str) and not cursor.strip():
         report.add((*path, "cursor"), "must not be empty", "Write a column's name.")
+    if mode == "incremental" and kinds == ["files"]:
+        for key in ("cursor", "lookback"):
+            if extract.get(key) is not None:
+                report.add(
+                    (*path, key),
+                    f"{key} has no use with files: new ones are known by path, size and time",
+                    "Remove it.",
+                    at_key=True,
+                )
     useless = {"interval": ("lookback",) if in_database else ("cursor", "lookback"), "full": ("cursor", "lookback")}
     for key in useless.get(mode, ()) if isinstance(mode, str) else ():
         if extract.get(key) is not None:

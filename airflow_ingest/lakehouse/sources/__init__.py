@@ -8,11 +8,12 @@ from airflow_ingest.lakehouse.errors import LakehouseError
 
 if TYPE_CHECKING:
     from airflow_ingest.config import Table
+    from airflow_ingest.lakehouse.lake import Lake
     from airflow_ingest.lakehouse.sources.base import TableSource
     from airflow_ingest.lakehouse.sources.database import Database
 
 
-def source_of(name: str, table: Table, *, files: str | None, database: Database | None) -> TableSource:
+def source_of(lake: Lake, name: str, table: Table, *, files: str | None, database: Database | None) -> TableSource:
     """The source of `table`. Raises LakehouseError if what it needs was not given."""
     if table.source.jdbc is not None:
         from airflow_ingest.lakehouse.sources.jdbc import Rows
@@ -24,4 +25,8 @@ def source_of(name: str, table: Table, *, files: str | None, database: Database 
 
     if files is None:
         raise LakehouseError(f"tables.{name} reads files, and no path was given.")
+    if table.extract.mode == "incremental":
+        from airflow_ingest.lakehouse.sources.incremental import NewFiles
+
+        return NewFiles(table.source, files, lake)
     return Files(table.source, files)

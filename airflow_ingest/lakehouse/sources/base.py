@@ -39,6 +39,9 @@ class TableSource(ABC):
         """Another way to read, after `error` with the first one; None if there is none."""
         return None
 
+    def loaded(self, spark: SparkSession, batch: Batch, version: int) -> None:  # noqa: B027 (most keep no book)
+        """Told once `batch` is in bronze, in its commit `version`. A crash may come before: see the log."""
+
     def told(self, error: Exception) -> Exception:
         """`error` as a person should see it."""
         return error

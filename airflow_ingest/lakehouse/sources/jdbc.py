@@ -64,6 +64,7 @@ class Rows(TableSource):
                 "id": short_hash(run.pipeline, draft.table, run.run_id, range_.since),
                 "interval": None,
                 "processing_date": datetime.now(timezone.utc).date(),
+                "planned": datetime.now(timezone.utc),
                 "range": range_,
                 "watermark": Watermark(cursor=self._cursor, kind=kind, value=reached) if reached else None,
                 "transaction": transaction,
