@@ -71,6 +71,9 @@ def _notes(table: "TableStatus", missing: Sequence[tuple[datetime, datetime]], z
         span = waiting.batch.interval
         day = f" of {days_of([(span.start, span.end)], zone)[0]}" if span else ""
         yield f"batch {waiting.batch.id}{day} is {waiting.state}{f': {waiting.reason}' if waiting.reason else ''}"
+    for failure in table.failed:
+        tries = f"{failure.attempts} tries" if failure.attempts > 1 else "1 try"
+        yield f"{failure.step} of {failure.run_id} was given up after {tries}: {failure.error}"
     if table.open_letters:
         yield f"{table.open_letters:,} open dead letters"
     if missing:

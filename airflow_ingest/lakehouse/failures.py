@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from airflow_ingest.lakehouse.lake import Lake
@@ -74,4 +74,5 @@ def failed_loads(spark: SparkSession, lake: Lake, table: str | None = None, *, l
     book = spark.read.format("delta").load(lake.ops(_BOOK)).where(F.col("pipeline") == F.lit(lake.pipeline))
     if table is not None:
         book = book.where(F.col("table") == F.lit(table))
-    return [FailedLoad.from_dict(row.asDict()) for row in book.orderBy(F.desc("at")).limit(limit).collect()]
+    rows = book.orderBy(F.desc("at")).limit(limit).collect()
+    return [FailedLoad.from_dict({**row.asDict(), "at": row["at"].astimezone(timezone.utc)}) for row in rows]

@@ -14,6 +14,7 @@ from airflow_ingest.lakehouse.batches import WaitingBatch, waiting_batches
 from airflow_ingest.lakehouse.bronze import BATCH_ORDER
 from airflow_ingest.lakehouse.commits import highest_of
 from airflow_ingest.lakehouse.dlq import STATUS_OPEN
+from airflow_ingest.lakehouse.failures import FailedLoad, failed_loads
 from airflow_ingest.lakehouse.gold.news import news_of
 from airflow_ingest.lakehouse.log import Commit, history, in_effect
 from airflow_ingest.lakehouse.model import Batch, Interval, Value
@@ -51,7 +52,8 @@ class LayerStatus(Value):
 class TableStatus(Value):
     """One table of a pipeline. `bronze` is None if it was never loaded, `silver` if nothing was published.
 
-    `loaded` are the ends of the intervals that bronze has; `waiting` the batches that silver has still to take.
+    `loaded` are the ends of the intervals that bronze has; `waiting` the batches that silver has still to take;
+    `failed` the loads that were given up since the newest one that went well, newest first.
     """
 
     table: str
@@ -60,6 +62,7 @@ class TableStatus(Value):
     waiting: tuple[WaitingBatch, ...] = ()
     open_letters: int = 0
     loaded: tuple[AwareDatetime, ...] = ()
+    failed: tuple[FailedLoad, ...] = ()
 
 
 class GoldStatus(Value):
@@ -76,14 +79,17 @@ def table_status(spark: SparkSession, lake: Lake, name: str, table: Table) -> Ta
     """The state of one table."""
     commits = history(spark, lake.bronze(name), _LOOK_BACK)
     if not commits:
-        return TableStatus(table=name)
+        return TableStatus(table=name, failed=_failed(spark, lake, name, None))
+    bronze = _layer(commits)
+    silver = _layer(history(spark, lake.silver(name), _LOOK_BACK)) if table.silver else None
     return TableStatus(
         table=name,
-        bronze=_layer(commits),
-        silver=_layer(history(spark, lake.silver(name), _LOOK_BACK)) if table.silver else None,
+        bronze=bronze,
+        silver=silver,
         waiting=waiting_batches(spark, lake, name) if table.silver else (),
         open_letters=_open_letters(spark, lake.dlq(name)) if table.silver else 0,
         loaded=_loaded(spark, lake.bronze(name)) if table.extract.mode == "interval" else (),
+        failed=_failed(spark, lake, name, silver if table.silver else bronze),
     )
 
 
@@ -139,6 +145,12 @@ def _open_letters(spark: SparkSession, path: str) -> int:
     if not history(spark, path, 1):
         return 0
     return spark.read.format("delta").load(path).where(F.col("status") == F.lit(STATUS_OPEN)).count()
+
+
+def _failed(spark: SparkSession, lake: Lake, name: str, published: LayerStatus | None) -> tuple[FailedLoad, ...]:
+    since = published.last.at if published and published.last else None
+    found = failed_loads(spark, lake, name, limit=5)
+    return tuple(failure for failure in found if since is None or failure.at is None or failure.at > since)
 
 
 def _loaded(spark: SparkSession, bronze: str) -> tuple[datetime, ...]:

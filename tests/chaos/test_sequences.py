@@ -65,8 +65,6 @@ folders = itertools.count()
 )
 @example([Run(1, {0: 5}, "live", None), Run(2, {0: 7, 1: 1}, "live", None), Run(2, {1: 1}, "backfill", None)])
 @example([Run(1, {0: 5}, "live", (3, "after")), Run(2, {1: 1}, "live", None)])
-@example([Run(2, {0: 2}, "live", None), Run(1, {0: 1, 1: 1}, "backfill", (6, "before")), Run(1, {1: 3}, "live", None)])
-@example([Run(1, {0: None, 1: None}, "live", (6, "after")), Run(1, {0: 3}, "live", None)])
 @given(sequence=st.lists(runs, min_size=2, max_size=6))
 def test_any_sequence_ends_as_one_clean_pass_would(
     spark: SparkSession, tmp_path_factory: pytest.TempPathFactory, sequence: list[Run]

@@ -56,6 +56,7 @@ def test_a_lake_that_is_not_there_was_never_loaded() -> None:
 def test_a_status_tells_watermarks_gaps_dead_letters_and_what_is_held() -> None:
     _invoke("run", "shop.yaml", "-i", "2024-01-01", "-t", "orders", "-t", "total")
     _invoke("run", "shop.yaml", "-i", "2024-01-04..2024-01-05", "-t", "orders")
+    _invoke("run", "shop.yaml", "-i", "2024-01-06", "-t", "orders")
     before = {str(path) for path in Path("lake").rglob("*")}
     result = _invoke("status", "shop.yaml", "--json")
     assert result.exit_code == 0, result.output
@@ -76,6 +77,7 @@ def test_a_status_tells_watermarks_gaps_dead_letters_and_what_is_held() -> None:
     assert "allowed 50" in orders["waiting"][0]["reason"]
     assert orders["open_letters"] == 3
     assert [gap["start"][:10] for gap in orders["gaps"]] == ["2024-01-02", "2024-01-03"]
+    assert [(failure["kind"], failure["attempts"]) for failure in orders["failed"]] == [("SourceNotFound", 1)]
     assert raw["bronze"] is None
     assert len(status["gold"][0]["news"]) == 1
 
@@ -83,6 +85,7 @@ def test_a_status_tells_watermarks_gaps_dead_letters_and_what_is_held() -> None:
     assert "orders: gaps, never loaded: 2024-01-02, 2024-01-03" in told
     assert "orders: 3 open dead letters" in told
     assert "of 2024-01-05 is held: " in told
+    assert "was given up after 1 try: no file at" in told
     assert "gold.total: silver.orders went from version " in told
 
 

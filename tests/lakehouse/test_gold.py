@@ -133,6 +133,7 @@ def test_a_broken_rule_keeps_the_old_version(bench: Workbench) -> None:
     assert totals(bench) == {date(2026, 1, 1): 10}
 
 
+@pytest.mark.slow
 def test_tables_may_be_joined_and_aliased(bench: Workbench) -> None:
     load_day(bench, 1, "1,2026-01-01,10")
     bench.refresh("daily", daily())

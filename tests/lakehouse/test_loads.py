@@ -48,6 +48,7 @@ def test_loading_an_interval_again_replaces_its_rows(bench: Workbench) -> None:
     assert bench.rows(bench.lake.bronze("orders"), "id", "amount") == [("1", "11"), ("9", "9")]
 
 
+@pytest.mark.slow
 def test_loading_everything_twice_changes_no_row(bench: Workbench) -> None:
     path = bench.write("x.csv", DAY)
     bench.load(csv_table(), path)

@@ -51,6 +51,7 @@ def plan_and_load(bench: Workbench, table: Table, content: str, day: int) -> Tab
     return plan
 
 
+@pytest.mark.slow
 def test_a_plan_gives_the_numbers_of_the_load(bench: Workbench) -> None:
     table = csv_table({"sequence_by": ["amount"], "where": "id <> '99'"}, quality=QUALITY)
 

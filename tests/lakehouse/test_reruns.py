@@ -48,6 +48,7 @@ def test_a_corrected_value_that_is_older_gives_way_to_another_day(bench: Workben
     assert (again.rows.superseded, again.rows.updated, again.rows.retracted) == (1, 1, 1)
 
 
+@pytest.mark.slow
 def test_an_interval_that_comes_again_empty_takes_its_rows_back(bench: Workbench) -> None:
     table = csv_table(BY_ARRIVAL)
     bench.load(table, day(bench, 1, "1,1,a\n"), day=1)
@@ -136,6 +137,7 @@ def test_a_discarded_day_never_reaches_silver_until_it_is_loaded_again(bench: Wo
     assert [batch.run_id for batch in again.pending] == ["run_1", "run_2"]
 
 
+@pytest.mark.slow
 def test_after_a_restore_silver_takes_again_what_it_lost(bench: Workbench) -> None:
     table = csv_table()
     bench.load(table, day(bench, 1, "1,1,a\n"), day=1)
@@ -147,6 +149,7 @@ def test_after_a_restore_silver_takes_again_what_it_lost(bench: Workbench) -> No
     assert [batch.run_id for batch in third.pending] == ["run_2", "run_3"]
 
 
+@pytest.mark.slow
 def test_where_the_log_was_cleaned_up_the_rows_tell_what_is_behind(bench: Workbench) -> None:
     table = csv_table()
     bench.ingest(table, day(bench, 1, "1,1,a\n"), day=1, kind="live")
@@ -206,6 +209,7 @@ def test_a_day_that_comes_again_keeps_its_replayed_rows_fixed(bench: Workbench, 
     assert (again.rows.read, again.rows.rejected, again.rows.deduplicated, again.rows.unchanged) == (4, 1, 1, 2)
 
 
+@pytest.mark.slow
 def test_a_corrected_source_wins_over_the_fix(bench: Workbench, replayed: tuple[Table, str]) -> None:
     table, _ = replayed
     bench.load(table, day(bench, 1, "1,11,a\n2,20,b\n3,x,c\n"))

@@ -223,6 +223,7 @@ def test_a_gate_with_one_good_and_one_bad_batch_takes_both_ways(
 
 
 @pytest.mark.parametrize("run_type", ["scheduled", "backfill"])
+@pytest.mark.slow
 def test_an_operator_works_in_every_kind_of_run(
     dag: DAG, make_context: MakeContext, run_type: str, spark: SparkSession, tmp_path: Path
 ) -> None:

@@ -73,6 +73,7 @@ def test_what_a_crash_kept_out_of_the_ledger_is_entered_from_the_log(
     assert bench.rows(bench.lake.silver("orders"), "id") == [(1,), (2,)]
 
 
+@pytest.mark.slow
 def test_a_run_that_comes_again_takes_its_own_files_as_they_are_now_and_keeps_its_place(
     bench: Workbench, live: Any
 ) -> None:
