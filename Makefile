@@ -35,7 +35,7 @@ check: install ## Run what is fast: ruff, mypy, import-linter, tests without Spa
 	@$(PY) -m ruff format --check --quiet .
 	@.venv/bin/lint-imports --no-logo
 	@$(PY) -m mypy
-	@$(PY) -m pytest -q -m "not spark and not airflow and not live"
+	@$(PY) -m pytest -q -n 2 -m "not spark and not airflow and not live"
 
 bench: install ## Measure against dag-factory, dlt and statements written by hand
 	@UV_PROJECT_ENVIRONMENT=$(BENCH) UV_PYTHON_DOWNLOADS=never .venv/bin/uv sync --frozen --quiet --group bench
