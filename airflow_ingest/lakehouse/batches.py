@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from airflow_ingest.lakehouse.errors import LakehouseError
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import history
 from airflow_ingest.lakehouse.model import Batch, GateOutcome, RunInfo, Value
-from airflow_ingest.lakehouse.ops import append_rows
+from airflow_ingest.lakehouse.ops import append_rows, read_book
 from airflow_ingest.lakehouse.progress import progress_of
 
 State = Literal["held", "released", "discarded", "superseded"]
@@ -117,23 +116,20 @@ def batch_states(spark: SparkSession, lake: Lake, name: str) -> Mapping[tuple[st
 
 def batch_decisions(spark: SparkSession, lake: Lake, name: str) -> Mapping[tuple[str, int], tuple[str, str]]:
     """The newest state of every batch of a table that has one, and the reason for it, by id and generation."""
-    if not history(spark, lake.ops(_BOOK), 1):
+    states = read_book(spark, lake, _BOOK, name)
+    if states is None:
         return {}
     newest = F.max_by(F.struct("state", "reason"), "at").alias("newest")
-    rows = _rows(spark, lake, name).groupBy("batch_id", "generation").agg(newest).select("*", "newest.*").collect()
+    rows = states.groupBy("batch_id", "generation").agg(newest).select("*", "newest.*").collect()
     return {(row["batch_id"], row["generation"]): (row["state"], row["reason"]) for row in rows}
 
 
 def _written_down(spark: SparkSession, lake: Lake, name: str, batch_id: str) -> list[Batch]:
-    if not history(spark, lake.ops(_BOOK), 1):
+    states = read_book(spark, lake, _BOOK, name)
+    if states is None:
         return []
-    rows = _rows(spark, lake, name).where(F.col("batch_id") == F.lit(batch_id)).select("batch").distinct().collect()
+    rows = states.where(F.col("batch_id") == F.lit(batch_id)).select("batch").distinct().collect()
     return [Batch.model_validate_json(row[0]) for row in rows]
-
-
-def _rows(spark: SparkSession, lake: Lake, name: str) -> DataFrame:
-    states = spark.read.format("delta").load(lake.ops(_BOOK))
-    return states.where((F.col("pipeline") == F.lit(lake.pipeline)) & (F.col("table") == F.lit(name)))
 
 
 def _age(batch: Batch) -> tuple[datetime, int]:

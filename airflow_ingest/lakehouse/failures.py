@@ -6,9 +6,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import history
 from airflow_ingest.lakehouse.model import RunInfo, Value
-from airflow_ingest.lakehouse.ops import append_rows
+from airflow_ingest.lakehouse.ops import append_rows, read_book
 from airflow_ingest.lakehouse.spark_errors import brief
 
 if TYPE_CHECKING:
@@ -69,10 +68,8 @@ def failed_loads(spark: SparkSession, lake: Lake, table: str | None = None, *, l
     """The newest `limit` loads of the pipeline that were given up, newest first."""
     from pyspark.sql import functions as F
 
-    if not history(spark, lake.ops(_BOOK), 1):
+    book = read_book(spark, lake, _BOOK, table)
+    if book is None:
         return []
-    book = spark.read.format("delta").load(lake.ops(_BOOK)).where(F.col("pipeline") == F.lit(lake.pipeline))
-    if table is not None:
-        book = book.where(F.col("table") == F.lit(table))
     rows = book.orderBy(F.desc("at")).limit(limit).collect()
     return [FailedLoad.from_dict({**row.asDict(), "at": row["at"].astimezone(timezone.utc)}) for row in rows]

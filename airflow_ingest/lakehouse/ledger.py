@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from airflow_ingest.lakehouse.log import Commit, commits_after, history
+from airflow_ingest.lakehouse.log import Commit, commits_after
 from airflow_ingest.lakehouse.model import Batch, SourceFile
-from airflow_ingest.lakehouse.ops import append_rows, frame
+from airflow_ingest.lakehouse.ops import append_rows, frame, read_book
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -44,7 +44,8 @@ class Ledger:
 
     def __init__(self, spark: SparkSession, lake: Lake, name: str) -> None:
         self._spark, self._lake, self._name = spark, lake, name
-        self._rows = self._written_down()
+        rows = read_book(spark, lake, _BOOK, name)
+        self._rows = None if rows is None else rows.drop("at")
         read = -1 if self._rows is None else self._rows.agg(F.coalesce(F.max("version"), F.lit(-1))).collect()[0][0]
         since = commits_after(spark, lake.bronze(name), int(read))
         self._missing = [row for commit in reversed(since) for row in _told(lake, name, commit)]
@@ -72,13 +73,6 @@ class Ledger:
         """Writes down what the log tells and the ledger has not heard of."""
         if self._missing:
             append_rows(self._spark, self._lake.ops(_BOOK), _COLUMNS, self._missing, str(self._missing[-1]["run_id"]))
-
-    def _written_down(self) -> DataFrame | None:
-        path = self._lake.ops(_BOOK)
-        if not history(self._spark, path, 1):
-            return None
-        rows = self._spark.read.format("delta").load(path).drop("at")
-        return rows.where((F.col("pipeline") == F.lit(self._lake.pipeline)) & (F.col("table") == F.lit(self._name)))
 
     def _in_effect(self) -> DataFrame | None:
         """The rows of files whose commit no RESTORE has undone."""

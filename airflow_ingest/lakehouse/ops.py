@@ -9,6 +9,9 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from airflow_ingest.lakehouse.lake import Lake
+from airflow_ingest.lakehouse.log import history
+
 _PARTITION = ("pipeline",)
 
 
@@ -30,6 +33,15 @@ def append_rows(
     entries = frame(spark, columns, rows).withColumn("at", F.current_timestamp())
     writer = entries.write.format("delta").mode("append").partitionBy(*_PARTITION)
     writer.option("userMetadata", json.dumps({"run": run})).option("mergeSchema", True).save(path)
+
+
+def read_book(spark: SparkSession, lake: Lake, book: str, table: str | None = None) -> DataFrame | None:
+    """The rows of the book that are the pipeline's, of one `table` or of all; None if nobody has written it yet."""
+    path = lake.ops(book)
+    if not history(spark, path, 1):
+        return None
+    rows = spark.read.format("delta").load(path).where(F.col("pipeline") == F.lit(lake.pipeline))
+    return rows if table is None else rows.where(F.col("table") == F.lit(table))
 
 
 def frame(spark: SparkSession, columns: str, rows: Sequence[Mapping[str, Any]]) -> DataFrame:
