@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timezone
+from functools import partial
+from typing import TypeVar
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -24,6 +27,8 @@ from airflow_ingest.lakehouse.spark_errors import brief
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.tables import check_same_columns, ensure
 from airflow_ingest.lakehouse.watermarks import application
+
+T = TypeVar("T")
 
 STEP = "ingest_bronze"
 BATCH_ID = "_batch_id"
@@ -151,23 +156,28 @@ def _planned_and_loaded(
     spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo, source: TableSource
 ) -> Commit:
     plan = source.plan(spark, run, draft_batch(name, table, run), lake.bronze(name))
-    try:
-        commit = _write(spark, lake, table, *as_bronze(plan, source.read(spark, plan), source.system))
-    except Exception as error:
-        rows = source.read_again(spark, plan, error)
-        if rows is None:
-            raise
-        commit = _write(spark, lake, table, *as_bronze(plan, rows, source.system))
+    commit = read_for(partial(_write, spark, lake, table), spark, source, plan)
     if plan.transaction is not None and Batch.from_dict(commit.metadata["batch"]).key != plan.key:
         raise ConflictError(f"tables.{name}: the run {commit.metadata.get('run')} loaded the same part of the source.")
     return commit
 
 
-def as_bronze(plan: Batch, rows: DataFrame, system: str) -> tuple[Batch, DataFrame]:
-    """The batch of `plan` with its columns, and `rows`, which its source `system` gave, as bronze holds them.
+def read_for(use: Callable[[Batch, DataFrame], T], spark: SparkSession, source: TableSource, plan: Batch) -> T:
+    """What `use` makes of the planned batch and its rows as bronze holds them; once more with rows that the source read
+    another way, if it has one for what went wrong.
 
     Raises SchemaMismatch if the source has a column that bronze keeps for itself.
     """
+    try:
+        return use(*_as_bronze(plan, source.read(spark, plan), source.system))
+    except Exception as error:
+        rows = source.read_again(spark, plan, error)
+        if rows is None:
+            raise
+        return use(*_as_bronze(plan, rows, source.system))
+
+
+def _as_bronze(plan: Batch, rows: DataFrame, system: str) -> tuple[Batch, DataFrame]:
     columns = tuple(column for column in rows.columns if column not in (CORRUPT_RECORD, SOURCE_FILE))
     batch = plan.model_copy(update={"columns": columns})
     return batch, _with_audit_columns(rows, batch, system)

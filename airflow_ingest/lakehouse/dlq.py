@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructField
 
 from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ID, PROCESSING_DATE, RECORD_HASH, batch_predicate
 from airflow_ingest.lakehouse.commits import Stamp, stamping
@@ -116,8 +119,7 @@ def with_fixes(spark: SparkSession, lake: Lake, name: str, rows: DataFrame) -> D
     replayed = F.col("status") == F.lit(STATUS_REPLAYED)
     fixes = spark.read.format("delta").load(path).where(replayed & F.col("fixed").isNotNull())
     source = [field for field in rows.schema.fields if field.name not in AUDIT_COLUMNS]
-    schema = ", ".join(f"{quote(field.name)} {field.dataType.simpleString()}" for field in source)
-    payload = F.from_json("fixed", schema, {"columnNameOfCorruptRecord": "__unparsed"}).alias(_FIXED)
+    payload = parsed("fixed", source).alias(_FIXED)
     return (
         with_letter_ids(rows, name)
         .join(fixes.select(F.col("id").alias(_ID), payload), _ID, "left")
@@ -131,3 +133,9 @@ def with_fixes(spark: SparkSession, lake: Lake, name: str, rows: DataFrame) -> D
         )
         .drop(_ID, _FIXED)
     )
+
+
+def parsed(payload: str, fields: Sequence[StructField]) -> Column:
+    """A payload column's JSON as the source's `fields`; `_corrupt_record` is one of them, and no parser's complaint."""
+    schema = ", ".join(f"{quote(field.name)} {field.dataType.simpleString()}" for field in fields)
+    return F.from_json(payload, schema, {"columnNameOfCorruptRecord": "__unparsed"})

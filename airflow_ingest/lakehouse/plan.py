@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
 from airflow_ingest.config import Gold, Table
 from airflow_ingest.lakehouse.batches import waiting_batches
-from airflow_ingest.lakehouse.bronze import as_bronze, batch_predicate, draft_batch, read_batch, refusal
+from airflow_ingest.lakehouse.bronze import batch_predicate, draft_batch, read_batch, read_for, refusal
 from airflow_ingest.lakehouse.commits import Place
 from airflow_ingest.lakehouse.errors import NothingToLoad
 from airflow_ingest.lakehouse.gold.news import news_of
@@ -34,7 +35,6 @@ from airflow_ingest.lakehouse.silver.merge import counts_of, left_alone
 from airflow_ingest.lakehouse.silver.retraction import retraction
 from airflow_ingest.lakehouse.silver.statement import SOURCE_VIEW, Merge
 from airflow_ingest.lakehouse.sources import source_of
-from airflow_ingest.lakehouse.sources.base import TableSource
 from airflow_ingest.lakehouse.sources.database import Database
 from airflow_ingest.lakehouse.sql import table as sql_table
 from airflow_ingest.lakehouse.tables import check_same_columns, own_properties
@@ -61,24 +61,12 @@ def plan_table(
     source = source_of(lake, name, table, files=files, database=database)
     try:
         pinned = source.plan(spark, run, draft_batch(name, table, run), lake.bronze(name))
-        plan = _planned(spark, lake, table, run, pinned, source)
+        plan = read_for(partial(_plan, spark, lake, table, run), spark, source, pinned)
     except NothingToLoad as nothing:
         return TablePlan(table=name, status="skip", reason=str(nothing))
     except Exception as error:
         raise source.told(error) from None
     return plan.model_copy(update={"seconds": time.monotonic() - started})
-
-
-def _planned(
-    spark: SparkSession, lake: Lake, table: Table, run: RunInfo, pinned: Batch, source: TableSource
-) -> TablePlan:
-    try:
-        return _plan(spark, lake, table, run, *as_bronze(pinned, source.read(spark, pinned), source.system))
-    except Exception as error:
-        rows = source.read_again(spark, pinned, error)
-        if rows is None:
-            raise
-        return _plan(spark, lake, table, run, *as_bronze(pinned, rows, source.system))
 
 
 def plan_gold(spark: SparkSession, lake: Lake, name: str, gold: Gold) -> GoldPlan:

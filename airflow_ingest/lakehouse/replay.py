@@ -14,7 +14,7 @@ from airflow_ingest.lakehouse.batches import batch_states
 from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ORDER, RECORD_HASH
 from airflow_ingest.lakehouse.commits import Stamp, highest_of, stamping, written
 from airflow_ingest.lakehouse.conflicts import replanned
-from airflow_ingest.lakehouse.dlq import STATUS_OPEN, STATUS_REPLAYED, has_fixes
+from airflow_ingest.lakehouse.dlq import STATUS_OPEN, STATUS_REPLAYED, has_fixes, parsed
 from airflow_ingest.lakehouse.errors import LakehouseError, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import history
@@ -30,7 +30,6 @@ from airflow_ingest.lakehouse.silver.judged import (
 )
 from airflow_ingest.lakehouse.silver.merge import merge_rows
 from airflow_ingest.lakehouse.sources.base import SOURCE_FILE
-from airflow_ingest.lakehouse.sql import quote
 from airflow_ingest.lakehouse.sql import table as sql_table
 from airflow_ingest.lakehouse.tables import change_feed, ensure
 
@@ -106,9 +105,8 @@ def _as_bronze(spark: SparkSession, lake: Lake, name: str, letters: DataFrame, f
             f"tables.{name}: the fix names columns that its source has not: {', '.join(unknown)}. It has: "
             f"{', '.join(known)}. Nothing was changed."
         )
-    schema = ", ".join(f"{quote(field.name)} {field.dataType.simpleString()}" for field in payload)
     rows = letters.select(
-        F.from_json("payload", schema, {"columnNameOfCorruptRecord": "__unparsed"}).alias("p"),
+        parsed("payload", payload).alias("p"),
         F.col("id").alias(_LETTER),
         "_batch_id",
         F.col("source_file").alias(SOURCE_FILE),
