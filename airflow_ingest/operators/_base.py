@@ -79,7 +79,7 @@ class LakehouseOperator(IntervalTemplates, BaseOperator):
     def _write_down(self, spark: SparkSession, run: RunInfo, error: Exception, *, attempts: int) -> None:
         from airflow_ingest.lakehouse import record_failure
 
-        source, batches = str(getattr(self, "files", "")), getattr(self, "batches", None)
+        source, batches = str(getattr(self, "files", None) or ""), getattr(self, "batches", None)
         ids = tuple(str(batch["id"]) for batch in batches if "id" in batch) if isinstance(batches, list) else ()
         try:
             record_failure(
