@@ -16,7 +16,7 @@ from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_ingest.lakehouse.errors import ConflictError
-from airflow_ingest.lakehouse.log import Commit, history
+from airflow_ingest.lakehouse.log import Commit, history, told
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
@@ -108,7 +108,8 @@ _NO_DATA = ("CREATE TABLE", "SET TBLPROPERTIES")
 
 def highest_of(commits: Sequence[Commit]) -> str | None:
     """What the newest of `commits` that tells it tells of `Place.highest`."""
-    return next((commit.metadata["highest"] for commit in commits if commit.metadata.get("highest")), None)
+    highest: str | None = told(commits, "highest")
+    return highest
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pyspark.sql.types import StructField
 from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ID, PROCESSING_DATE, RECORD_HASH, batch_predicate
 from airflow_ingest.lakehouse.commits import Stamp, stamping
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import history
+from airflow_ingest.lakehouse.log import Commit, history, told
 from airflow_ingest.lakehouse.model import Batch, RunInfo
 from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE
 from airflow_ingest.lakehouse.sql import literal, quote
@@ -23,6 +23,8 @@ STATUS_DISCARDED = "discarded"
 STATUS_SUPERSEDED = "superseded"
 FIXES = "fixes"
 """In a commit of the DLQ: whether any of its letters was replayed with a fix."""
+LOOK_BACK = 50
+"""Commits of the DLQ that are read for what its newest one tells: others' may have come in between."""
 
 _ID = "__letter_id"
 _FIXED = "__fixed"
@@ -104,17 +106,15 @@ def merge_letters(
         spark.catalog.dropTempView(_LETTERS_VIEW)
 
 
-def has_fixes(spark: SparkSession, path: str) -> bool:
-    """Whether a letter of the DLQ at `path` was ever replayed with a fix."""
-    return next(
-        (bool(commit.metadata[FIXES]) for commit in history(spark, path, 50) if FIXES in commit.metadata), False
-    )
+def has_fixes(commits: Sequence[Commit]) -> bool:
+    """Whether a letter of the DLQ whose newest commits these are was ever replayed with a fix."""
+    return bool(told(commits, FIXES))
 
 
 def with_fixes(spark: SparkSession, lake: Lake, name: str, rows: DataFrame) -> DataFrame:
     """Rows of bronze, with the payloads that replays have put in the place of theirs."""
     path = lake.dlq(name)
-    if not has_fixes(spark, path):
+    if not has_fixes(history(spark, path, LOOK_BACK)):
         return rows
     replayed = F.col("status") == F.lit(STATUS_REPLAYED)
     fixes = spark.read.format("delta").load(path).where(replayed & F.col("fixed").isNotNull())

@@ -60,6 +60,11 @@ def in_effect(commits: Iterable[Commit]) -> Iterator[Commit]:
             ceiling = commit.restored if commit.restored is not None else ceiling
 
 
+def told(commits: Iterable[Commit], key: str) -> Any:
+    """What the first of `commits` that says something of `key` says of it; None if none does."""
+    return next((commit.metadata[key] for commit in commits if commit.metadata.get(key) is not None), None)
+
+
 def is_missing_table(error: Exception) -> bool:
     """Whether `error` says that there is no Delta table at a path."""
     text = str(error)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, time, timezone
 from typing import TYPE_CHECKING
 
-from airflow_ingest.lakehouse.log import Commit, commits_after, history, in_effect
+from airflow_ingest.lakehouse.log import Commit, commits_after, history, in_effect, told
 from airflow_ingest.lakehouse.model import Batch, Interval, Value
 
 if TYPE_CHECKING:
@@ -89,8 +89,7 @@ def _interval(start: date, end: datetime) -> Interval:
 
 
 def _newest(silver: Iterable[Commit]) -> Progress:
-    found = (commit.metadata[PROGRESS] for commit in in_effect(silver) if PROGRESS in commit.metadata)
-    return Progress.from_dict(next(found, {}))
+    return Progress.from_dict(told(in_effect(silver), PROGRESS) or {})
 
 
 def _batches(commits: Iterable[Commit]) -> list[Batch]:

@@ -14,7 +14,7 @@ from airflow_ingest.lakehouse.batches import batch_states
 from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ORDER, RECORD_HASH
 from airflow_ingest.lakehouse.commits import Stamp, highest_of, stamping, written
 from airflow_ingest.lakehouse.conflicts import replanned
-from airflow_ingest.lakehouse.dlq import STATUS_OPEN, STATUS_REPLAYED, has_fixes, parsed
+from airflow_ingest.lakehouse.dlq import LOOK_BACK, STATUS_OPEN, STATUS_REPLAYED, has_fixes, parsed
 from airflow_ingest.lakehouse.errors import LakehouseError, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import history
@@ -147,14 +147,15 @@ def _mark(spark: SparkSession, lake: Lake, name: str, run: RunInfo, judged: Judg
     verdicts = judged.rows.select(_LETTER, ERRORS, F.lit(run.run_id).alias("run"), payload.alias("fixed"))
     verdicts.createOrReplaceTempView(_VERDICTS)
     path = lake.dlq(name)
+    commits = history(spark, path, LOOK_BACK)
     stamp = Stamp.now(
         f"{name}/replay/dlq",
         pipeline=lake.pipeline,
         layer="dlq",
         table=name,
         run=run.run_id,
-        highest=highest_of(history(spark, path, 20)),
-        fixes=fixed or has_fixes(spark, path),
+        highest=highest_of(commits),
+        fixes=fixed or has_fixes(commits),
     )
     try:
         with stamping(spark, stamp, {}):

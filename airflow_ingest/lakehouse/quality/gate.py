@@ -14,7 +14,7 @@ from airflow_ingest.config import Table
 from airflow_ingest.lakehouse.bronze import PROCESSING_DATE
 from airflow_ingest.lakehouse.commits import Place, generation, stamped, written
 from airflow_ingest.lakehouse.conflicts import replanned
-from airflow_ingest.lakehouse.dlq import dead_letters, has_fixes, merge_letters, with_letter_ids
+from airflow_ingest.lakehouse.dlq import LOOK_BACK, dead_letters, has_fixes, merge_letters, with_letter_ids
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import history
 from airflow_ingest.lakehouse.model import (
@@ -114,7 +114,8 @@ def _measure_and_reject(
     letters = dead_letters(rows, batch, run, fingerprint)
     path = lake.dlq(batch.table)
     ensure(spark, lake, path, letters, columns=(), partition_by=(PROCESSING_DATE,))
-    place = Place.of(batch, history(spark, path, 20))
+    commits = history(spark, path, LOOK_BACK)
+    place = Place.of(batch, commits)
     stamp = place.stamp(
         f"{batch.table}/{batch.id}/dlq",
         batch.model_copy(update={"generation": generation()}),
@@ -122,7 +123,7 @@ def _measure_and_reject(
         layer="dlq",
         table=batch.table,
         run=run.run_id,
-        fixes=has_fixes(spark, path),
+        fixes=has_fixes(commits),
     )
     if not place.first:
         rows = with_letter_ids(rows, batch.table)
