@@ -111,7 +111,10 @@ class Report:
         start = node.start_mark
         if node.style == "|" and not isinstance(value, Expanded):
             row = value.count("\n", 0, offset)
-            written = self._text.split("\n")[start.line + 1 + row]
+            lines = self._text.split("\n")[start.line + 1 + row :]
+            if not lines:
+                return start.line + 1, start.column + 1
+            written = lines[0]
             indent = len(written.rstrip("\r")) - len(value.split("\n")[row])
             return start.line + row + 2, indent + offset - (value.rfind("\n", 0, offset) + 1) + 1
         raw = self._text[start.index : node.end_mark.index]

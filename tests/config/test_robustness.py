@@ -56,6 +56,10 @@ def test_a_file_that_breaks_off_or_has_a_stray_character(data: st.DataObject) ->
     _check(EXAMPLE[:place] + stray + ("" if cut else EXAMPLE[place:]), served=False)
 
 
+def test_a_block_that_ends_with_its_bar() -> None:
+    _check(EXAMPLE[: EXAMPLE.index("sql: |") + len("sql: |")], served=False)
+
+
 @pytest.mark.parametrize("levels", [200, 100_000])
 @pytest.mark.parametrize(
     ("text", "opening", "closing"),
