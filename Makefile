@@ -27,7 +27,7 @@ test: install ## Run the tests (up to ten minutes)
 live: install ## Run the tests on a running Airflow, those too that `make test` leaves out
 	@$(PY) -m pytest -q -m "live or slow"
 
-chaos: install ## Kill every step at every write, and try 200 random sequences (about two hours; chaos-report.txt)
+chaos: install ## Kill every step at every write, and try 200 random sequences (about two hours; chaos-*.txt)
 	@CHAOS=all $(PY) -m pytest -q tests/chaos
 
 check: install ## Run what is fast: ruff, mypy, import-linter, tests without Spark and Airflow

@@ -29,11 +29,12 @@ def data_interval(context: Context) -> tuple[datetime, datetime] | None:
     return dag_run.data_interval_start, dag_run.data_interval_end
 
 
-def run_info(context: Context, pipeline: str | None = None) -> RunInfo:
+def run_info(context: Context, pipeline: str | None = None, *, part: str = "") -> RunInfo:
     """Tell the lakehouse who asks for a load.
 
     A run of the schedule, and one triggered without a date, is live: it takes all that is pending. A backfill, and a
-    run triggered for a date, keep to their own data interval. `pipeline` defaults to the DAG's id.
+    run triggered for a date, keep to their own data interval. `pipeline` defaults to the DAG's id;
+    `part` is `RunInfo.part`.
     """
     from airflow_ingest.lakehouse import Interval, RunInfo
 
@@ -45,6 +46,7 @@ def run_info(context: Context, pipeline: str | None = None) -> RunInfo:
         run_id=dag_run.run_id,
         interval=Interval(start=bounds[0], end=bounds[1]) if bounds else None,
         kind="backfill" if run_type == "backfill" else "live" if run_type in _ON_SCHEDULE or not bounds else "manual",
+        part=part,
     )
 
 

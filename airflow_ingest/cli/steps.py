@@ -98,7 +98,7 @@ class Work:
                 held.append(lakehouse.hold_batch(spark, lake, unit.target, self.run, outcome))
                 continue
             self._begin(unit, StepKind.MERGE)
-            merged = lakehouse.merge_silver(spark, lake, unit.target, table, self.run, batch)
+            merged = lakehouse.merge_silver(spark, lake, unit.target, table, self.run, batch, outcome)
             so_far.published.append(merged.to_dict())
         return ("held", "\n".join(held)) if held else (ingest.status, ingest.reason)
 

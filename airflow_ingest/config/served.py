@@ -12,8 +12,7 @@ UNSERVED_KEYS = {
     "Table": words("sla"),
     "Source": words("rest kafka delta"),
     "Silver": words(
-        "transform replace_where delete_when deletes operations images ignore_null_updates tombstone_retention track "
-        "cluster_by"
+        "transform replace_where operations images ignore_null_updates tombstone_retention track cluster_by"
     ),
     "Column": words("mask lookup"),
     "Gold": words("optimize cluster_by"),
@@ -21,10 +20,12 @@ UNSERVED_KEYS = {
 UNSERVED_RULES = words("duplicate_rate relationships freshness drift sql")
 UNSERVED_VALUES = {
     ("Silver", "load"): words("append insert scd2 replace"),
+    ("Silver", "deletes"): words("soft"),
     ("Gold", "load"): words("merge"),
 }
 SERVED_VALUES = {
     ("Silver", "load"): ("merge", "overwrite"),
+    ("Silver", "deletes"): ("hard",),
     ("Gold", "load"): ("overwrite", "replace"),
 }
 

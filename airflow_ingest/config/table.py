@@ -157,7 +157,10 @@ class Silver(Block):
         "merge", description="How a batch goes into the table."
     )
     replace_where: str | None = Field(None, description="With `load: replace`: the condition on the rows replaced.")
-    delete_when: str | None = Field(None, description="A condition that makes a row the deletion of its key.")
+    delete_when: str | None = Field(
+        None,
+        description="A condition over silver's columns and the source's that makes a row the deletion of its key.",
+    )
     deletes: Literal["hard", "soft"] | None = Field(
         None, description="`hard` removes the row, `soft` keeps it with `_deleted_at`."
     )

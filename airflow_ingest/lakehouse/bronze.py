@@ -18,8 +18,17 @@ from airflow_ingest.lakehouse.commits import Place, Stamp, generation, stamped, 
 from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.errors import ConflictError, LakehouseError, NothingToLoad, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import Commit, history
-from airflow_ingest.lakehouse.model import Batch, LoadResult, LoadStatus, RowCounts, RunInfo, short_hash
+from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, history, in_effect
+from airflow_ingest.lakehouse.model import (
+    ALREADY_APPLIED,
+    Batch,
+    LoadResult,
+    LoadStatus,
+    RowCounts,
+    RunInfo,
+    short_hash,
+)
+from airflow_ingest.lakehouse.pins import NO_PINS, Pins
 from airflow_ingest.lakehouse.sources import source_of
 from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE, TableSource
 from airflow_ingest.lakehouse.sources.database import Database
@@ -31,6 +40,7 @@ from airflow_ingest.lakehouse.watermarks import application
 T = TypeVar("T")
 
 STEP = "ingest_bronze"
+_PLAN = "plan"
 BATCH_ID = "_batch_id"
 PROCESSING_DATE = "_processing_date"
 RECORD_HASH = "_record_hash"
@@ -57,18 +67,20 @@ def ingest_bronze(
     *,
     files: str | None = None,
     database: Database | None = None,
+    pins: Pins = NO_PINS,
 ) -> LoadResult:
     """Loads the batch of `run` into bronze, in place of what an earlier load of the same batch left there.
 
-    `files` is the source's path, rendered for the run; `database` is where `source.jdbc` finds its rows. Raises
-    SourceNotFound, SourceUnreadable or SchemaMismatch before anything is written.
+    `files` is the source's path, rendered for the run; `database` is where `source.jdbc` finds its rows. With `pins`,
+    a retry loads what the first attempt had planned, or finds that it is in bronze already. Raises SourceNotFound,
+    SourceUnreadable or SchemaMismatch before anything is written.
     """
     started = time.monotonic()
     source = source_of(lake, name, table, files=files, database=database)
     try:
         if reason := refusal(spark, lake, name, table, run):
             raise NothingToLoad(reason)
-        commit = _planned_and_loaded(spark, lake, name, table, run, source)
+        commit, again = _planned_and_loaded(spark, lake, name, table, run, source, pins)
     except NothingToLoad as nothing:
         return _left_behind(spark, lake, name, table, run, str(nothing))
     except Exception as error:
@@ -82,6 +94,7 @@ def ingest_bronze(
     return LoadResult.of_batch(
         STEP,
         batch,
+        reason=ALREADY_APPLIED if again else "",
         version=commit.version,
         rows=RowCounts(read=read, inserted=read),
         seconds=time.monotonic() - started,
@@ -112,7 +125,7 @@ def draft_batch(name: str, table: Table, run: RunInfo) -> Batch:
     )
     return Batch(
         table=name,
-        id=short_hash(run.pipeline, name, identity),
+        id=short_hash(run.pipeline, name, identity, *filter(None, [run.part])),
         generation=generation(),
         run_id=run.run_id,
         interval=run.interval,
@@ -144,7 +157,7 @@ def refusal(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunIn
     if table.extract.mode != "full" or not run.in_its_lane:
         return ""
     published = lake.silver(name) if table.silver else lake.bronze(name)
-    if not any(commit.metadata.get("batch") for commit in history(spark, published, 20)):
+    if not any(commit.metadata.get("batch") for commit in history(spark, published, LOOK_BACK)):
         return ""
     return (
         f"{name} is loaded in full (`extract: {{mode: full}}`), whatever the interval: a {run.kind} run for one "
@@ -153,13 +166,27 @@ def refusal(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunIn
 
 
 def _planned_and_loaded(
-    spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo, source: TableSource
-) -> Commit:
-    plan = source.plan(spark, run, draft_batch(name, table, run), lake.bronze(name))
+    spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo, source: TableSource, pins: Pins
+) -> tuple[Commit, bool]:
+    """The commit with the run's batch, and whether an earlier attempt made it."""
+    pinned = pins.take(_PLAN)
+    plan = None if pinned is None else Batch.from_dict(pinned)
+    if plan and (found := _commit_of(spark, lake, plan)):
+        return found, True
+    if plan is None or not source.still_has(spark, plan):
+        plan = source.plan(spark, run, draft_batch(name, table, run), lake.bronze(name))
+        pins.put(_PLAN, plan.to_dict())
     commit = read_for(partial(_write, spark, lake, table), spark, source, plan)
     if plan.transaction is not None and Batch.from_dict(commit.metadata["batch"]).key != plan.key:
         raise ConflictError(f"tables.{name}: the run {commit.metadata.get('run')} loaded the same part of the source.")
-    return commit
+    return commit, False
+
+
+def _commit_of(spark: SparkSession, lake: Lake, plan: Batch) -> Commit | None:
+    """The commit that brought `plan` into bronze, if it is there."""
+    commits = in_effect(history(spark, lake.bronze(plan.table), LOOK_BACK))
+    batches = ((commit, commit.metadata.get("batch")) for commit in commits)
+    return next((commit for commit, batch in batches if batch and Batch.from_dict(batch).key == plan.key), None)
 
 
 def read_for(use: Callable[[Batch, DataFrame], T], spark: SparkSession, source: TableSource, plan: Batch) -> T:
@@ -197,7 +224,7 @@ def _write(spark: SparkSession, lake: Lake, table: Table, batch: Batch, audited:
     evolve = table.bronze.schema_ == "evolve"
     if not evolve and not created:
         check_same_columns(path, spark.read.format("delta").load(path).schema, audited.schema)
-    place = Place.of(batch, history(spark, path, 20))
+    place = Place.of(batch, history(spark, path, LOOK_BACK))
     if batch.transaction is not None:
         place = replace(place, first=not batch.repeats)
     stamp = _stamp(lake, place, batch)

@@ -140,10 +140,7 @@ def written(spark: SparkSession, path: str, stamp: Stamp) -> Commit:
     """
     for limit in (3, 200):
         for commit in history(spark, path, limit):
-            if (commit.metadata.get("application"), commit.metadata.get("transaction")) == (
-                stamp.application,
-                stamp.version,
-            ):
+            if commit.transaction == (stamp.application, stamp.version):
                 return commit
     raise ConflictError(
         f"{path}: the write of {stamp.application!r} left no commit among the last 200: a newer plan of the same batch "

@@ -11,7 +11,7 @@ from pyspark.sql.types import StructField
 from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ID, PROCESSING_DATE, RECORD_HASH, batch_predicate
 from airflow_ingest.lakehouse.commits import Stamp, stamping
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import Commit, history, told
+from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, history, told
 from airflow_ingest.lakehouse.model import Batch, RunInfo
 from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE
 from airflow_ingest.lakehouse.sql import literal, quote
@@ -23,8 +23,6 @@ STATUS_DISCARDED = "discarded"
 STATUS_SUPERSEDED = "superseded"
 FIXES = "fixes"
 """In a commit of the DLQ: whether any of its letters was replayed with a fix."""
-LOOK_BACK = 50
-"""Commits of the DLQ that are read for what its newest one tells: others' may have come in between."""
 
 _ID = "__letter_id"
 _FIXED = "__fixed"

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SHARED_FILES = "spark.airflow_ingest.shared_files"
 """A server setting, true where Spark's own files are those of this process: the embedded server has it."""
+LOOK_BACK = 50
+"""Commits that are read to find what every writer of a table tells: others' may have come in between."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class Commit:
     metrics: Mapping[str, int] = field(default_factory=dict)
     restored: int | None = None
     at: datetime | None = field(default=None, compare=False)
+
+    @property
+    def transaction(self) -> tuple[str | None, int | None]:
+        """The transaction id that its writer gave it: application and version."""
+        return self.metadata.get("application"), self.metadata.get("transaction")
 
 
 def history(spark: SparkSession, path: str, limit: int) -> list[Commit]:

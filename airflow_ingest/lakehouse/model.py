@@ -15,6 +15,8 @@ RunKind = Literal["live", "backfill", "manual"]
 LoadStatus = Literal["loaded", "unchanged", "skipped"]
 Decision = Literal["pass", "warn", "block"]
 
+ALREADY_APPLIED = "already applied by an earlier attempt"
+
 
 class Value(BaseModel):
     """What travels between steps: frozen, and forward compatible (unknown fields are ignored)."""
@@ -39,12 +41,16 @@ class Interval(Value):
 
 
 class RunInfo(Value):
-    """Who asks for a load. `live` follows the schedule; `backfill` and `manual` work on their own interval alone."""
+    """Who asks for a load. `live` follows the schedule; `backfill` and `manual` work on their own interval alone.
+
+    `part` tells apart the loads of one table in one run, where a task is mapped over its sources.
+    """
 
     pipeline: str
     run_id: str
     interval: Interval | None = None
     kind: RunKind = "live"
+    part: str = ""
 
     @property
     def in_its_lane(self) -> bool:
@@ -214,7 +220,10 @@ class PartitionRange(Value):
 
 
 class GateOutcome(Value):
-    """What the gate found in a batch, and whether the batch may be published."""
+    """What the gate found in a batch, and whether the batch may be published.
+
+    `deletions` are those of its accepted rows that delete their key.
+    """
 
     table: str
     batch: Batch
@@ -224,6 +233,7 @@ class GateOutcome(Value):
     rejections: dict[str, int] = {}
     rules: tuple[RuleResult, ...] = ()
     partitions: tuple[PartitionRange, ...] = ()
+    deletions: int = 0
     fingerprint: str = ""
     seconds: float = 0.0
 

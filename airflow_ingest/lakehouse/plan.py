@@ -17,11 +17,12 @@ from airflow_ingest.lakehouse.errors import NothingToLoad
 from airflow_ingest.lakehouse.gold.news import news_of
 from airflow_ingest.lakehouse.gold.refresh import predicate
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import history
+from airflow_ingest.lakehouse.log import LOOK_BACK, history
 from airflow_ingest.lakehouse.model import Batch, GateOutcome, RowCounts, RunInfo
 from airflow_ingest.lakehouse.planned import GoldPlan, TablePlan
 from airflow_ingest.lakehouse.progress import progress_of
 from airflow_ingest.lakehouse.quality.gate import measuring, outcome_of
+from airflow_ingest.lakehouse.silver.account import Account, left_alone
 from airflow_ingest.lakehouse.silver.judged import (
     MALFORMED,
     Judged,
@@ -31,9 +32,9 @@ from airflow_ingest.lakehouse.silver.judged import (
     select_sql,
     silver_of,
 )
-from airflow_ingest.lakehouse.silver.merge import counts_of, left_alone
 from airflow_ingest.lakehouse.silver.retraction import retraction
 from airflow_ingest.lakehouse.silver.statement import SOURCE_VIEW, Merge
+from airflow_ingest.lakehouse.silver.tombstones import Tombstones
 from airflow_ingest.lakehouse.sources import source_of
 from airflow_ingest.lakehouse.sources.database import Database
 from airflow_ingest.lakehouse.sql import table as sql_table
@@ -142,7 +143,7 @@ def _silver(
 ) -> Mapping[str, Any]:
     """What the merge would do with what the gate accepts: a plan's status, rows and statement."""
     silver, batch, path = silver_of(table), gate.batch, lake.silver(gate.table)
-    commits = history(spark, path, 20)
+    commits = history(spark, path, LOOK_BACK)
     place = Place.of(batch, commits)
     rows = published_rows(judged, run)
     if commits and silver.schema_ == "enforce":
@@ -155,20 +156,30 @@ def _silver(
     if overwrites and place.older:
         counts = gate.rows.model_copy(update={"superseded": accepted})
         return {"status": "supersede", "reason": "a newer load is published", "rows": counts}
+    account = Account(gate=gate.rows)
     if overwrites:
-        counts = counts_of({"numOutputRows": accepted}, silver, gate, None)
+        counts = account.counts({"numOutputRows": accepted}, silver)
         return {"rows": counts, "statement": statement, "overwrites": True}
     if not commits:
-        return {"rows": counts_of({"numTargetRowsInserted": accepted}, silver, gate, None), "statement": statement}
+        inserted = accepted - gate.deletions
+        counts = account.counts({"numTargetRowsInserted": inserted}, silver)
+        return {"rows": counts.model_copy(update={"unchanged": gate.deletions}), "statement": statement}
     progress = progress_of(spark, lake, gate.table)
-    retracted = None if place.first else retraction(spark, lake, table, batch, rows, progress, run, planned)
+    tombstones = Tombstones.now(spark, lake, gate.table, silver.keys) if silver.delete_when else None
+    rows = tombstones.overtaking(rows, batch) if tombstones else rows
+    retracted = None
+    if not place.first:
+        retracted = retraction(spark, lake, table, batch, rows, progress, run, tombstones=tombstones, planned=planned)
     merge = Merge.of(silver, redo=batch) if retracted else Merge.of(silver, gate.partitions)
     try:
-        metrics = merge.metrics(retracted.rows if retracted else rows, spark.read.format("delta").load(path))
+        source = retracted.beside(rows) if retracted else rows
+        metrics = merge.metrics(source, spark.read.format("delta").load(path))
     finally:
         if retracted:
             retracted.release()
-    counts = counts_of(metrics, silver, gate, retracted)
+    if retracted:
+        account = account.model_copy(update={"retracted": retracted.account})
+    counts = account.counts(metrics, silver)
     if counts.unaccounted > 0:
         counts = counts.model_copy(update=left_alone(spark, path, rows, silver, counts.unaccounted))
     return {"rows": counts, "statement": merge.sql(path)}

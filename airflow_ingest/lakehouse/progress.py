@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from datetime import date, datetime, time, timezone
 from typing import TYPE_CHECKING
 
-from airflow_ingest.lakehouse.log import Commit, commits_after, history, in_effect, told
+from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, commits_after, history, in_effect, told
 from airflow_ingest.lakehouse.model import Batch, Interval, Value
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from airflow_ingest.lakehouse.lake import Lake
 
 PROGRESS = "progress"
-_LOOK_BACK = 50
 _NOTHING = -1
 
 
@@ -39,7 +38,7 @@ class Progress(Value):
 
 def progress_of(spark: SparkSession, lake: Lake, name: str) -> Progress:
     """The progress as both logs tell it now; `behind` are the batches that silver has not, held ones among them."""
-    silver = history(spark, lake.silver(name), _LOOK_BACK)
+    silver = history(spark, lake.silver(name), LOOK_BACK)
     known = _newest(silver)
     if silver and silver[-1].version > known.base + 1:
         silver = commits_after(spark, lake.silver(name), known.base)

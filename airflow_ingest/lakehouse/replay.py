@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from pyspark.sql import DataFrame, SparkSession
@@ -14,10 +15,10 @@ from airflow_ingest.lakehouse.batches import batch_states
 from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ORDER, RECORD_HASH
 from airflow_ingest.lakehouse.commits import Stamp, highest_of, stamping, written
 from airflow_ingest.lakehouse.conflicts import replanned
-from airflow_ingest.lakehouse.dlq import LOOK_BACK, STATUS_OPEN, STATUS_REPLAYED, has_fixes, parsed
+from airflow_ingest.lakehouse.dlq import STATUS_OPEN, STATUS_REPLAYED, has_fixes, parsed
 from airflow_ingest.lakehouse.errors import LakehouseError, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import history
+from airflow_ingest.lakehouse.log import LOOK_BACK, history
 from airflow_ingest.lakehouse.model import ReplayResult, RunInfo
 from airflow_ingest.lakehouse.silver.judged import (
     ERRORS,
@@ -29,6 +30,7 @@ from airflow_ingest.lakehouse.silver.judged import (
     silver_of,
 )
 from airflow_ingest.lakehouse.silver.merge import merge_rows
+from airflow_ingest.lakehouse.silver.tombstones import Tombstones
 from airflow_ingest.lakehouse.sources.base import SOURCE_FILE
 from airflow_ingest.lakehouse.sql import table as sql_table
 from airflow_ingest.lakehouse.tables import change_feed, ensure
@@ -138,8 +140,15 @@ def _merge(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInf
     rows = published_rows(judged, run)
     ensure(spark, lake, path, rows, partition_by=silver.partition_by, table_properties=change_feed(rows.columns))
     stamp = Stamp.now(f"{name}/replay", pipeline=lake.pipeline, layer="silver", table=name, run=run.run_id)
-    merge_rows(spark, path, rows, silver, stamp)
-    return written(spark, path, stamp).version
+    if silver.delete_when is None:
+        merge_rows(spark, path, rows, silver, stamp)
+        return written(spark, path, stamp).version
+    buried = replace(stamp, application=f"{name}/replay/tombstones", metadata={**stamp.metadata, "layer": "ops"})
+    tombstones = Tombstones.now(spark, lake, name, silver.keys).bury(rows, buried)
+    merge_rows(spark, path, tombstones.overtaking(rows), silver, stamp)
+    version = written(spark, path, stamp).version
+    tombstones.check()
+    return version
 
 
 def _mark(spark: SparkSession, lake: Lake, name: str, run: RunInfo, judged: Judged, *, fixed: bool) -> None:

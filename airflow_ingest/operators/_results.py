@@ -53,12 +53,17 @@ def merged(results: Sequence[LoadResult]) -> dict[str, Any]:
 def batches_of(value: object) -> tuple[Batch, ...]:
     """The batches that an upstream task hands on: those that `BronzeIngestOperator` says are pending, or a list.
 
-    Raises IngestError if `value` is neither.
+    Of mapped tasks that all name a batch which was left behind, it is taken once. Raises IngestError if `value` is
+    neither.
     """
     from airflow_ingest.lakehouse import Batch
 
-    pending = value["pending"] if isinstance(value, Mapping) and "pending" in value else value
-    return tuple(Batch.from_dict(item) for item in _items(pending))
+    batches: dict[str, Batch] = {}
+    for item in _items(value):
+        for found in map(Batch.from_dict, _items(item["pending"]) if "pending" in item else [item]):
+            known = batches.get(found.id)
+            batches[found.id] = found if known is None or found.generation > known.generation else known
+    return tuple(sorted(batches.values(), key=lambda batch: (batch.order, batch.generation)))
 
 
 def passed_of(value: object) -> tuple[tuple[Batch, GateOutcome | None], ...]:

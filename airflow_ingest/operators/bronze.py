@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_ingest._context import run_info
 from airflow_ingest.operators._base import LakehouseOperator, plain_errors
+from airflow_ingest.operators._pins import TaskPins
 from airflow_ingest.operators._spec import Spec, table_spec
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class BronzeIngestOperator(LakehouseOperator):
         from airflow_ingest._databases import database_of
         from airflow_ingest.lakehouse import ingest_bronze
 
-        run = run_info(context, self.pipeline)
+        run = run_info(context, self.pipeline, part=self._part(context))
         if run.interval is None and self.spec.model.extract.mode == "interval":
             raise AirflowFailException(
                 f"tables.{self.table} loads a data interval (`extract: {{mode: interval}}`), and this run has none: it "
@@ -53,6 +54,19 @@ class BronzeIngestOperator(LakehouseOperator):
             database = database_of(table.source.jdbc) if table.source.jdbc else None
         with self.spark(context, run) as spark:
             result = ingest_bronze(
-                spark, self.lake_of(run), self.table, table, run, files=self.files, database=database
+                spark,
+                self.lake_of(run),
+                self.table,
+                table,
+                run,
+                files=self.files,
+                database=database,
+                pins=TaskPins(context),
             )
         return self.publish(context, [result])
+
+    def _part(self, context: Context) -> str:
+        """What of the table this task loads, where several mapped ones share it."""
+        if getattr(context["ti"], "map_index", -1) < 0:
+            return ""
+        return self.files or self.spec.model.source.model_dump_json(exclude_unset=True)

@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_ingest._context import run_info
 from airflow_ingest.operators._base import LakehouseOperator
+from airflow_ingest.operators._pins import TaskPins
 from airflow_ingest.operators._spec import Spec, gold_spec
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class GoldAggregateOperator(LakehouseOperator):
 
         run = run_info(context, self.pipeline)
         with self.spark(context, run) as spark:
-            result = refresh_gold(spark, self.lake_of(run), self.table, self.spec.model, run)
+            result = refresh_gold(spark, self.lake_of(run), self.table, self.spec.model, run, pins=TaskPins(context))
         if result.status == "unchanged":
             raise AirflowSkipException(result.reason or f"{self.table}: nothing in its inputs has changed.")
         return self.publish(context, [result])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_ingest._context import run_info
 from airflow_ingest.operators._base import LakehouseOperator
+from airflow_ingest.operators._pins import TaskPins
 from airflow_ingest.operators._results import passed_of
 from airflow_ingest.operators._spec import Spec, table_spec
 
@@ -43,9 +44,9 @@ class SilverMergeOperator(LakehouseOperator):
 
         run = run_info(context, self.pipeline)
         with self.spark(context, run) as spark:
-            lake = self.lake_of(run)
+            lake, pins = self.lake_of(run), TaskPins(context)
             results = [
-                merge_silver(spark, lake, self.table, self.spec.model, run, batch, outcome)
+                merge_silver(spark, lake, self.table, self.spec.model, run, batch, outcome, pins=pins)
                 for batch, outcome in passed_of(self.batches)
             ]
         return self.publish(context, results)

@@ -1,48 +1,47 @@
-"""Runs a pipeline for one interval in a process of its own, and dies where it is told to.
+"""A day of a pipeline in a process of its own, which dies where it is told to.
 
-    python -m tests.chaos.child FILE DAY KIND [VICTIM:MOMENT:NUMBER]
-
-The NUMBERth write (from 0) is the one `before`, `during` or `after` which VICTIM, the `task` (this process) or the
-`server` (Spark), is killed with SIGKILL. Prints the writes, one a line.
+The process is forked from one that has imported everything (`forkserver`), so that it starts in no time.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
-import sys
 import time
-from datetime import datetime, timedelta, timezone
+import traceback
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Thread
-from typing import Any
 
-from airflow_ingest.cli.engine import run_units, units_of
-from airflow_ingest.cli.progress import RunProgress
-from airflow_ingest.cli.sessions import Sessions
-from airflow_ingest.cli.steps import Work
-from airflow_ingest.config import load_pipeline
-from airflow_ingest.graph import compile_graph
-from airflow_ingest.lakehouse import Interval, RunInfo
-from airflow_ingest.runtime import Embedded, server_status
-from tests.chaos.faults import Write, say, watching
+from airflow_ingest.runtime import server_status
+from tests.chaos.faults import Write, watching
+from tests.driving import by_operators
+
+PATIENCE = 240
+"""Seconds that a day may take."""
 
 
+@dataclass(frozen=True)
 class Fault:
-    """Kills `victim` (the `task`, which is this process, or the `server`) at a moment of the `number`th write."""
+    """Kills `victim` (the `task`, which is the process itself, or Spark's `server`) with SIGKILL, `before`, `during` or
+    `after` the write whose number is `write`."""
 
-    def __init__(self, victim: str, moment: str, number: int) -> None:
-        self.victim, self.moment, self.number = victim, moment, number
+    victim: str
+    moment: str
+    write: int
 
     def before(self, write: Write) -> None:
-        say(write)
-        if write.number == self.number and self.moment == "before":
+        """Told of every write that begins."""
+        if write.number == self.write and self.moment == "before":
             self._strike()
-        if write.number == self.number and self.moment == "during":
+        if write.number == self.write and self.moment == "during":
             Thread(target=self._strike, args=(0.15,), daemon=True).start()
 
     def after(self, write: Write) -> None:
-        if write.number == self.number and self.moment == "after":
+        """Told of every write that is done."""
+        if write.number == self.write and self.moment == "after":
             self._strike()
 
     def _strike(self, pause: float = 0.0) -> None:
@@ -53,25 +52,39 @@ class Fault:
             os.kill(server.pid, signal.SIGKILL)
 
 
-def main(file: str, day: str, kind: Any, fault: str = "nobody:never:-1") -> int:
-    """Run the pipeline for `day` as a run of `kind`; returns 1 if anything failed."""
-    pipeline = load_pipeline(file)
-    start = datetime.fromisoformat(day).replace(tzinfo=timezone.utc)
-    interval = Interval(start=start, end=start + timedelta(days=1))
-    run = RunInfo(pipeline=pipeline.pipeline, run_id=f"{kind}__{day}", interval=interval, kind=kind)
-    victim, moment, number = fault.split(":")
-    strike = Fault(victim, moment, int(number))
-    sessions = Sessions(Embedded(), pipeline.spark.conf)
-    units = units_of(compile_graph(pipeline))
-    with RunProgress() as progress, watching(strike.before, strike.after):
-        runs = run_units(units, day, Work(pipeline, run, day, sessions, progress), workers=1)
-    for found in runs:
-        if found.state in ("failed", "not run"):
-            sys.stderr.write(f"{found.table} {found.state}: {found.message}\n")
-    sessions.close()
-    return int(any(found.state in ("failed", "not run") for found in runs))
+NO_FAULT = Fault("nobody", "never", -1)
 
 
-if __name__ == "__main__":
-    Path(sys.argv[1]).resolve(strict=True)
-    sys.exit(main(*sys.argv[1:]))
+def run_day(folder: Path, day: int, *, tries: int, fault: Fault = NO_FAULT) -> list[str] | str:
+    """The writes of a live run of the day, by the operators in a process of its own; why it failed, if it did.
+
+    The tasks have so many `tries`: attempts of the same number are retries.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["airflow.models.dagrun", "airflow_ingest.hooks", __name__])
+    inbox, outbox = context.Pipe(duplex=False)
+    process = context.Process(target=_child, args=(folder, day, tries, fault, outbox))
+    process.start()
+    outbox.close()
+    process.join(PATIENCE)
+    if process.is_alive():
+        process.kill()
+        raise TimeoutError(f"{folder.name}, day {day}: not done after {PATIENCE} s")
+    told: list[str] | str = inbox.recv() if process.exitcode == 0 else f"ended with {process.exitcode}"
+    return told
+
+
+def _child(folder: Path, day: int, tries: int, fault: Fault, outbox: Connection) -> None:
+    seen: list[str] = []
+
+    def before(write: Write) -> None:
+        seen.append(write.what)
+        fault.before(write)
+
+    try:
+        with watching(before, fault.after):
+            by_operators(folder, day, "live", tries=tries)
+    except Exception:
+        outbox.send(traceback.format_exc())
+    else:
+        outbox.send(seen)

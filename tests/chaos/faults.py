@@ -6,7 +6,6 @@ It is wrapped from outside, so that nothing of this is in the package.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,9 +65,3 @@ def _describe(command: Any) -> str | None:
 
 def _table(path: str) -> str:
     return "/".join(path.split("/")[-2:])
-
-
-def say(write: Write) -> None:
-    """Print a write, at once."""
-    sys.stdout.write(f"{write.what}\n")
-    sys.stdout.flush()

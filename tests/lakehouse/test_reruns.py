@@ -89,7 +89,7 @@ def test_a_backfill_takes_its_own_batch_alone(bench: Workbench) -> None:
 def test_a_batch_stays_behind_however_many_commits_come_after_it(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "_LOOK_BACK", 3)
+    monkeypatch.setattr(progress, "LOOK_BACK", 3)
     table = csv_table()
     bench.ingest(table, day(bench, 1, "1,1,a\n"), day=1, kind="live")
     bench.load(table, day(bench, 2, "2,2,b\n"), day=2)

@@ -268,3 +268,37 @@ def test_a_missing_file_is_told_in_one_sentence_and_written_down_when_given_up(
         [("ingest", 3, "SourceNotFound")] if written_down else []
     )
     assert all(failure.source.endswith("2013-01-01.csv") and failure.error == str(caught.value) for failure in found)
+
+
+@pytest.mark.slow
+def test_mapped_tasks_load_their_own_parts_of_one_table(
+    landing: Path, run_dag: RunDag, spark: SparkSession, spark_server: ServerStatus, tmp_path: Path
+) -> None:
+    from airflow.sdk import DAG, CronDataIntervalTimetable
+
+    from airflow_ingest.operators import BronzeIngestOperator, PendingBatchesOperator, SilverMergeOperator
+
+    files = [landing / "west.csv", landing / "east.csv"]
+    for number, file in enumerate(files, start=1):
+        file.write_text(f"id,city,amount,seq,day\n{number},Ulm,5,1,2013-01-01\n")
+    common: dict[str, Any] = {"lake": str(tmp_path / "lake"), "table": "orders", "spec": spec(landing)}
+
+    def mapped(paths: list[Path]) -> DAG:
+        with DAG(
+            "mapped",
+            schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
+            start_date=datetime(2013, 1, 1, tzinfo=timezone.utc),
+        ) as dag:
+            ingest = BronzeIngestOperator.partial(task_id="ingest", **common).expand(files=list(map(str, paths)))
+            pending = PendingBatchesOperator(task_id="pending", batches=ingest.output)
+            SilverMergeOperator(task_id="merge", batches=pending.output, **common)
+        return dag
+
+    day = datetime(2013, 1, 2, tzinfo=timezone.utc)
+    run_dag(mapped(files), day)
+    assert rows(spark, tmp_path / "lake/silver/orders", "id amount") == [(1, 5.0), (2, 5.0)]
+
+    files[0].write_text("id,city,amount,seq,day\n1,Ulm,6,2,2013-01-01\n")
+    run_dag(mapped(files[::-1]), day)  # in another order: each finds its own
+    assert rows(spark, tmp_path / "lake/silver/orders", "id amount") == [(1, 6.0), (2, 5.0)]
+    assert len(rows(spark, tmp_path / "lake/bronze/orders", "id")) == 2

@@ -51,6 +51,15 @@ def test_pending_batches_come_from_the_ingest() -> None:
     assert batches_of([batch(1).to_dict()]) == (batch(1),)
 
 
+def test_a_batch_that_several_mapped_ingests_name_is_taken_once() -> None:
+    results = [
+        LoadResult(step="ingest_bronze", table="t", batch=batch(3), pending=(batch(1), batch(3))),
+        LoadResult(step="ingest_bronze", table="t", batch=batch(2), pending=(batch(1), batch(2), batch(3))),
+    ]
+
+    assert batches_of([result.to_dict() for result in results]) == (batch(1), batch(2), batch(3))
+
+
 def test_a_gate_that_holds_one_batch_lets_the_others_flow() -> None:
     outcomes = [outcome(1, "pass"), outcome(2, "block"), outcome(3, "warn")]
 

@@ -1,26 +1,19 @@
-"""Two ways to run a pipeline's day: through Airflow's operators, and through `airflow-ingest run`."""
+"""A small shop: a pipeline of one table and one gold table, and the ways to run its days."""
 
 from __future__ import annotations
 
-import json
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
-from typer.testing import CliRunner
 
-from airflow_ingest.cli.app import app
-from airflow_ingest.config import render
 from airflow_ingest.lakehouse import Lake
+from tests.driving import Kind, by_command, by_operators
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from airflow_ingest.runtime import ServerStatus
-
-Kind = Literal["live", "backfill"]
 
 PIPELINE = """\
 pipeline: shop
@@ -49,76 +42,27 @@ class Driver(Protocol):
     def __call__(self, folder: Path, day: int, kind: Kind) -> str: ...
 
 
-def by_operators(folder: Path, day: int, kind: Kind) -> str:
-    """The pipeline's operators, executed in order as Airflow does, each handed what the one above returned."""
-    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-
-    from airflow_ingest.factory.loader import load_dag
-
-    dag = load_dag(folder / "shop.yaml")
-    start = datetime(2026, 1, day, tzinfo=timezone.utc)
-    end = start + timedelta(days=1)
-    handed_on: Any = None
-    way = ["orders.ingest_bronze", "orders.has_pending_batches", "orders.quality_gate"]
-    state = "loaded"
-    while way:
-        task: Any = dag.get_task(way.pop(0))
-        pushed: dict[str, Any] = {}
-        taken: list[str] = []
-        task.do_branch = lambda _, branches, taken=taken: taken.extend(branches)
-        if hasattr(task, "files"):
-            task.files = render(str(task.files), start, end)
-        for field in ("batches", "outcomes"):
-            if hasattr(task, field):
-                setattr(task, field, handed_on)
-        run = SimpleNamespace(
-            run_id=f"{kind}__{start:%Y-%m-%d}",
-            run_type="scheduled" if kind == "live" else kind,
-            data_interval_start=start,
-            data_interval_end=end,
-        )
-        context = {
-            "dag_run": run,
-            "dag": dag,
-            "task": task,
-            "outlet_events": {outlet: SimpleNamespace(extra={}) for outlet in task.outlets},
-            "ti": SimpleNamespace(xcom_push=pushed.__setitem__, try_number=1, max_tries=0),
-        }
-        try:
-            result = task.execute(context)
-        except AirflowFailException:
-            state = "held"
-        except AirflowSkipException:
-            pass
-        else:
-            handed_on = pushed.get("return_value", result)
-        if task.task_id == "orders.quality_gate":
-            way += [*sorted(taken, reverse=True), "gold.per_day"]
-    return state
-
-
-def by_command(folder: Path, day: int, kind: Kind) -> str:
-    """`airflow-ingest run`."""
-    how = ["--live"] if kind == "live" else []
-    file = str(folder / "shop.yaml")
-    result = CliRunner().invoke(app, ["run", file, "--json", "--interval", f"2026-01-{day:02d}", *how])
-    runs = json.loads(result.stdout)
-    return str(next(run["state"] for run in runs if run["table"] == "orders"))
-
-
 class Shop:
     """A pipeline of one table and one gold table in a folder of its own."""
 
     def __init__(self, folder: Path, driver: Driver, spark: SparkSession) -> None:
         self.folder, self.driver, self.spark = folder, driver, spark
+        self.head = "day,id,amount"
         self.lake = Lake(f"{folder}/lake", "shop")
         (folder / "landing").mkdir()
         (folder / "shop.yaml").write_text(PIPELINE.format(folder=folder))
 
+    def describe(self, old: str, new: str) -> None:
+        """Have the pipeline's file say `new` in the place of `old`."""
+        file = self.folder / "shop.yaml"
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new))
+
     def day(self, number: int, *rows: str, kind: Kind = "live") -> str:
         """Let the day's file say `rows` (`id,amount`), and run the day."""
         start = f"2026-01-{number:02d}"
-        text = "day,id,amount\n" + "".join(f"{start},{row}\n" for row in rows)
+        text = f"{self.head}\n" + "".join(f"{start},{row}\n" for row in rows)
         (self.folder / "landing" / f"{start}.csv").write_text(text)
         return self.driver(self.folder, number, kind)
 

@@ -49,6 +49,21 @@ def test_c_a_released_day_gives_way_to_the_newer_day_that_passed_it(shop: Shop) 
     assert (shop.silver(), shop.gold()) == ({1: 40, 2: 30, 9: 9}, {1: 9, 3: 30, 4: 40})
 
 
+def test_d_a_deletion_outlives_older_changes_and_gives_way_to_newer_ones(shop: Shop) -> None:
+    shop.describe("columns: {day: date, id: int, amount: int}", "columns: {day: date, id: int, amount: int, at: int}")
+    shop.describe("keys: [id]", "keys: [id]\n      sequence_by: [at]\n      delete_when: \"op = 'D'\"")
+    shop.head = "day,id,amount,at,op"
+    batches = {1: "1,10,1,I", 2: "1,,5,D", 3: "1,40,4,I", 4: "1,60,6,I"}
+    seen = []
+    for number, change in batches.items():
+        shop.day(number, change)
+        seen.append(shop.silver())
+    assert seen == [{1: 10}, {}, {}, {1: 60}]
+    for number in (2, 3, 4, 1):
+        shop.day(number, batches[number])
+        assert (shop.silver(), shop.gold()) == ({1: 60}, {4: 60})
+
+
 def test_e_a_replayed_row_stays_fixed_until_the_source_is_corrected(shop: Shop) -> None:
     shop.day(1, "1,ten", "2,20", "3,30", "4,40")
     table = load_pipeline(shop.folder / "shop.yaml").tables["orders"]

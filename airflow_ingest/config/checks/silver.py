@@ -80,6 +80,7 @@ def _check_load(silver: dict[str, Any], at: KeyPath, report: Report) -> None:
         return
     path = (*at, "load")
     check_served_value("Silver", "load", load, path, report)
+    check_served_value("Silver", "deletes", silver.get("deletes"), (*at, "deletes"), report)
     if load in ("merge", "insert", "scd2") and is_absent(silver, "keys", Silver):
         hint = "Name the columns that identify a row in `keys`, or use load: overwrite."
         report.add(path, f"load: {load} needs keys", hint)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_ingest.config import Gold
 from airflow_ingest.lakehouse.gold.changes import changed_partitions
-from airflow_ingest.lakehouse.log import Commit, history
+from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, history, in_effect
 from airflow_ingest.lakehouse.model import short_hash
 
 if TYPE_CHECKING:
@@ -20,15 +20,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class News:
-    """`last`: the commit that made the table as it is, if there is one; `now`: the published inputs' versions.
+    """`commits`: the table's newest; `now`: the published inputs' versions.
 
     `paths` says where the inputs are, `query` is a hash of what the configuration asks for.
     """
 
-    last: Commit | None
+    commits: Sequence[Commit]
     query: str
     paths: Mapping[str, str]
     now: Mapping[str, int]
+
+    @property
+    def last(self) -> Commit | None:
+        """The commit that made the table as it is, if there is one."""
+        return next((commit for commit in in_effect(self.commits) if commit.metadata.get("inputs")), None)
 
     @property
     def absent(self) -> list[str]:
@@ -60,9 +65,8 @@ def news_of(spark: SparkSession, lake: Lake, name: str, gold: Gold) -> News:
     """The news for the gold table `name`, from the logs alone."""
     paths = {source: lake.path(*source.split(".", 1)) for source in gold.inputs}
     with ThreadPoolExecutor(max_workers=4) as pool:
-        own = pool.submit(history, spark, lake.gold(name), 20)
+        own = pool.submit(history, spark, lake.gold(name), LOOK_BACK)
         inputs = {source: pool.submit(history, spark, where, 1) for source, where in paths.items()}
-        last = next((commit for commit in own.result() if commit.metadata.get("inputs")), None)
         newest = {source: found.result() for source, found in inputs.items()}
     now = {source: commits[0].version for source, commits in newest.items() if commits}
-    return News(last, short_hash(gold.model_dump_json()), paths, now)
+    return News(own.result(), short_hash(gold.model_dump_json()), paths, now)

@@ -20,7 +20,9 @@ from airflow_ingest.lakehouse.gold.news import news_of
 from airflow_ingest.lakehouse.gold.query import with_tables
 from airflow_ingest.lakehouse.gold.rules import judge_result
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.model import LoadResult, RowCounts, RunInfo, short_hash
+from airflow_ingest.lakehouse.log import Commit
+from airflow_ingest.lakehouse.model import ALREADY_APPLIED, LoadResult, RowCounts, RunInfo, short_hash
+from airflow_ingest.lakehouse.pins import NO_PINS, Pins, drawn, recalled
 from airflow_ingest.lakehouse.quality.results import record
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.tables import change_feed, ensure
@@ -29,10 +31,13 @@ STEP = "gold"
 
 
 @replanned
-def refresh_gold(spark: SparkSession, lake: Lake, name: str, gold: Gold, run: RunInfo) -> LoadResult:
+def refresh_gold(
+    spark: SparkSession, lake: Lake, name: str, gold: Gold, run: RunInfo, *, pins: Pins = NO_PINS
+) -> LoadResult:
     """Recomputes what of the gold table `name` its inputs' news can have changed, in one commit.
 
-    The result is `unchanged` if there is no news. Raises SourceNotFound if an input was never published, and
+    The result is `unchanged` if there is no news; with `pins`, a retry whose first attempt has published tells of that
+    attempt's load. Raises SourceNotFound if an input was never published, and
     LakehouseError if a rule of severity error fails on the result: the table then keeps its old version.
     """
     started = time.monotonic()
@@ -44,6 +49,10 @@ def refresh_gold(spark: SparkSession, lake: Lake, name: str, gold: Gold, run: Ru
         )
     last, now = news.last, news.now
     partitions = news.partitions(spark, gold)
+    application = f"{name}/gold"
+    version, done = recalled(pins, "gold", application, news.commits)
+    if done and partitions == []:
+        return _loaded(name, done, ALREADY_APPLIED, started)
     if last and partitions == []:
         return LoadResult(
             step=STEP,
@@ -56,18 +65,22 @@ def refresh_gold(spark: SparkSession, lake: Lake, name: str, gold: Gold, run: Ru
     rows = _result(spark, gold, news.paths, now, partitions, run)
     if last is None or not news.same_query or last.metadata.get("pipeline") != lake.pipeline:
         ensure(spark, lake, path, rows, partition_by=gold.partition_by, table_properties=change_feed(rows.columns))
-    stamp = Stamp.now(
-        f"{name}/gold", pipeline=lake.pipeline, layer="gold", table=name, run=run.run_id, inputs=now, query=news.query
-    )
+    known = {"pipeline": lake.pipeline, "layer": "gold", "table": name, "run": run.run_id}
+    version = drawn(pins, "gold") if done else version
+    stamp = Stamp(application, version, {**known, "inputs": now, "query": news.query})
     _publish(spark, lake, name, gold, run, rows, partitions, stamp)
-    commit = written(spark, path, stamp)
+    reason = "recomputed whole" if partitions is None else f"recomputed {len(partitions)} partitions"
+    return _loaded(name, written(spark, path, stamp), reason, started)
+
+
+def _loaded(name: str, commit: Commit, reason: str, started: float) -> LoadResult:
     output = commit.metrics.get("numOutputRows", 0)
     return LoadResult(
         step=STEP,
         table=name,
         version=commit.version,
         rows=RowCounts(read=output, inserted=output),
-        reason="recomputed whole" if partitions is None else f"recomputed {len(partitions)} partitions",
+        reason=reason,
         seconds=time.monotonic() - started,
     )
 

@@ -14,9 +14,9 @@ from airflow_ingest.config import Table
 from airflow_ingest.lakehouse.bronze import PROCESSING_DATE
 from airflow_ingest.lakehouse.commits import Place, generation, stamped, written
 from airflow_ingest.lakehouse.conflicts import replanned
-from airflow_ingest.lakehouse.dlq import LOOK_BACK, dead_letters, has_fixes, merge_letters, with_letter_ids
+from airflow_ingest.lakehouse.dlq import dead_letters, has_fixes, merge_letters, with_letter_ids
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import history
+from airflow_ingest.lakehouse.log import LOOK_BACK, history
 from airflow_ingest.lakehouse.model import (
     Batch,
     GateOutcome,
@@ -31,6 +31,7 @@ from airflow_ingest.lakehouse.quality.results import Judgement, record
 from airflow_ingest.lakehouse.quality.row_rules import failing_condition, outcome
 from airflow_ingest.lakehouse.silver.judged import (
     ACCEPTED,
+    DELETES,
     ERRORS,
     FILTERED,
     MALFORMED,
@@ -45,7 +46,8 @@ from airflow_ingest.lakehouse.tables import ensure
 
 _ADAPTIVE_EXCLUDED = "spark.sql.adaptive.optimizer.excludedRules"
 _PROPAGATE_EMPTY = "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelation"
-_JUDGEABLE = f"(NOT {FILTERED} AND NOT exists({ERRORS}, e -> e.rule = '{MALFORMED}'))"
+_WELL_FORMED = f"(NOT {FILTERED} AND NOT exists({ERRORS}, e -> e.rule = '{MALFORMED}'))"
+_JUDGEABLE = f"({_WELL_FORMED} AND NOT {DELETES})"
 
 
 @replanned
@@ -86,6 +88,7 @@ def outcome_of(table: Table, judged: Judged, batch: Batch, measured: Mapping[str
         rejections=_rejections(judged, measured),
         rules=tuple(rules),
         partitions=_partition_ranges(table, measured),
+        deletions=measured["deletions"],
         fingerprint=rule_version(table),
     )
 
@@ -158,6 +161,7 @@ def _aggregates(table: Table, judged: Judged) -> dict[str, str]:
         "filtered": f"count_if({FILTERED})",
         "rejected": f"count_if(size({ERRORS}) > 0)",
         "deduplicated": f"count_if({ACCEPTED} AND {RANK} > 1)",
+        "deletions": f"count_if({PUBLISHED} AND {DELETES})",
     }
     for index, check in enumerate(judged.checks):
         same = f"e.rule = {literal(check.rule)} AND e.column <=> cast({literal(check.column)} AS STRING)"
@@ -175,7 +179,9 @@ def _rules(table: Table, scope: str) -> list[tuple[int, Any]]:
 
 
 def _base(rule: Any) -> str:
-    return _JUDGEABLE if rule.of == "all" else PUBLISHED
+    """The rows that a batch rule looks at. Deletions have nothing to look at, but they are rows that came."""
+    rows = _WELL_FORMED if rule.of == "all" else PUBLISHED
+    return rows if rule.kind == "row_count" else f"({rows} AND NOT {DELETES})"
 
 
 def _rule_results(table: Table, measured: Mapping[str, Any]) -> list[RuleResult]:

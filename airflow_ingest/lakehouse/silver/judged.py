@@ -20,7 +20,15 @@ from airflow_ingest.lakehouse.dlq import with_fixes
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.model import Batch, RunInfo
 from airflow_ingest.lakehouse.quality.row_rules import failing_condition
-from airflow_ingest.lakehouse.silver.projection import Check, Projected, missing_columns, needed_columns, project
+from airflow_ingest.lakehouse.silver.projection import (
+    Check,
+    Projected,
+    missing_columns,
+    needed_columns,
+    project,
+    unprojected,
+)
+from airflow_ingest.lakehouse.silver.rows import INGESTED_AT, INGESTED_BY
 from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE
 from airflow_ingest.lakehouse.sources.files import REPLACEMENT_CHARACTER, UNREADABLE
 from airflow_ingest.lakehouse.sql import literal, quote
@@ -32,6 +40,7 @@ RANK = "__rank"
 MALFORMED = "malformed"
 _EARLY = "__early_errors"
 SOURCE = "__source"
+DELETES = "__deletes"
 ACCEPTED = f"(NOT {FILTERED} AND size({ERRORS}) = 0)"
 PUBLISHED = f"({ACCEPTED} AND {RANK} = 1)"
 
@@ -98,22 +107,27 @@ def judge_rows(rows: DataFrame, table: Table, *, carry: Sequence[str] = (), miss
     columns = project(silver, source)
     before = (_malformed(), *(check for column in columns for check in column.checks))
     after = (*_null_keys(silver.keys), *_row_rules(table))
-    unprojected = _source_sequence(silver.sequence_by, columns)
+    helpers = {BATCH_ID, SOURCE_FILE, RECORD_HASH, BATCH_ORDER, *carry}
     typed = rows.select(
         *(F.expr(column.sql).alias(column.name) for column in columns),
         F.struct(*(quote(column) for column in (*source, CORRUPT_RECORD))).alias(SOURCE),
         F.expr(_filtered(silver.where)).alias(FILTERED),
         F.expr(_errors(before)).alias(_EARLY),
-        *(F.col(quote(name)).alias(alias) for name, alias in unprojected.items()),
-        *(F.col(quote(name)) for name in (BATCH_ID, SOURCE_FILE, RECORD_HASH, BATCH_ORDER, *carry)),
+        *(F.col(quote(name)) for name in sorted(unprojected(silver, [column.name for column in columns]) - helpers)),
+        *(F.col(quote(name)) for name in sorted(helpers)),
     )
     malformed = f"exists({_EARLY}, e -> e.rule = '{MALFORMED}')"
+    found = f"concat({_EARLY}, {_errors(after)})"
     reasons = (
         f"CASE WHEN {FILTERED} THEN slice({_EARLY}, 1, 0) WHEN {malformed} THEN slice({_EARLY}, 1, 1) "
-        f"ELSE concat({_EARLY}, {_errors(after)}) END"
+        f"WHEN {DELETES} THEN {_of_columns(found, (*silver.keys, *silver.sequence_by))} ELSE {found} END"
     )
-    sequence = [unprojected.get(name, name) for name in silver.sequence_by]
-    judged = typed.withColumn(ERRORS, F.expr(reasons)).withColumn(SEQUENCE, _sequence(sequence))
+    deletes = f"coalesce(({silver.delete_when}), false)" if silver.delete_when else "false"
+    judged = (
+        typed.withColumn(DELETES, F.expr(deletes))
+        .withColumn(ERRORS, F.expr(reasons))
+        .withColumn(SEQUENCE, _sequence(silver.sequence_by))
+    )
     return Judged(
         rows=judged.withColumn(RANK, F.expr(_rank(silver.keys))),
         selected=tuple(columns),
@@ -123,13 +137,13 @@ def judge_rows(rows: DataFrame, table: Table, *, carry: Sequence[str] = (), miss
 
 
 def published_rows(judged: Judged, run: RunInfo) -> DataFrame:
-    """The accepted rows of `judged`, one per key, as silver holds them."""
+    """The accepted rows of `judged`, one per key, as silver holds them; a deletion has no `_ingested_at`."""
     return judged.rows.where(F.expr(PUBLISHED)).select(
         *(F.col(quote(name)) for name in judged.columns),
         F.col(SEQUENCE),
         F.col(BATCH_ID),
-        F.current_timestamp().alias("_ingested_at"),
-        F.lit(run.run_id).alias("_ingested_by"),
+        F.when(~F.col(DELETES), F.current_timestamp()).alias(INGESTED_AT),
+        F.lit(run.run_id).alias(INGESTED_BY),
     )
 
 
@@ -186,9 +200,9 @@ def _row_rules(table: Table) -> list[Check]:
     ]
 
 
-def _source_sequence(sequence_by: Sequence[str], columns: Sequence[Projected]) -> dict[str, str]:
-    projected = {column.name for column in columns}
-    return {name: f"__sequence_{i}" for i, name in enumerate(sequence_by) if name not in projected}
+def _of_columns(errors: str, names: Sequence[str]) -> str:
+    """Those of `errors` that concern the columns `names`: all that a deletion is checked on."""
+    return f"filter({errors}, e -> e.column IN ({', '.join(map(literal, names))}))"
 
 
 def _sequence(columns: Sequence[str]) -> Column:

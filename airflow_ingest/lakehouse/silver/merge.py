@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from airflow_ingest.config import Silver, Table
 from airflow_ingest.lakehouse.batches import set_state
 from airflow_ingest.lakehouse.commits import Place, Stamp, stamped, stamping, written
 from airflow_ingest.lakehouse.conflicts import replanned
-from airflow_ingest.lakehouse.errors import ReconciliationError, SchemaMismatch
+from airflow_ingest.lakehouse.errors import SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import history
-from airflow_ingest.lakehouse.model import Batch, GateOutcome, LoadResult, PartitionRange, RowCounts, RunInfo
-from airflow_ingest.lakehouse.progress import progress_of
+from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, history
+from airflow_ingest.lakehouse.model import (
+    ALREADY_APPLIED,
+    Batch,
+    GateOutcome,
+    LoadResult,
+    PartitionRange,
+    RowCounts,
+    RunInfo,
+)
+from airflow_ingest.lakehouse.pins import NO_PINS, Pins, recalled
+from airflow_ingest.lakehouse.progress import Progress, progress_of
 from airflow_ingest.lakehouse.quality.gate import rule_version
-from airflow_ingest.lakehouse.silver.judged import SEQUENCE, judge, judging, published_rows, silver_of
-from airflow_ingest.lakehouse.silver.retraction import Retraction, retraction
-from airflow_ingest.lakehouse.silver.statement import SOURCE_VIEW, Merge, same_key
+from airflow_ingest.lakehouse.silver.account import ACCOUNT, Account, left_alone, reconcile
+from airflow_ingest.lakehouse.silver.judged import judge, judging, published_rows, silver_of
+from airflow_ingest.lakehouse.silver.retraction import retraction
+from airflow_ingest.lakehouse.silver.statement import SOURCE_VIEW, Merge
+from airflow_ingest.lakehouse.silver.tombstones import Tombstones
 from airflow_ingest.lakehouse.spark_errors import brief
-from airflow_ingest.lakehouse.sql import column
 from airflow_ingest.lakehouse.tables import change_feed, check_same_columns, ensure
 
 STEP = "merge_silver"
@@ -37,17 +48,19 @@ def merge_silver(
     run: RunInfo,
     batch: Batch,
     gate: GateOutcome | None = None,
+    *,
+    pins: Pins = NO_PINS,
 ) -> LoadResult:
     """Publishes the accepted rows of `batch` into silver; doing it again changes nothing.
 
     With the `gate`'s outcome on the same batch and rules, the result has the whole account of the rows, and the
-    MERGE reads only the partitions that the batch can touch. Raises SchemaMismatch before anything is written, and
-    ReconciliationError if the account does not add up.
+    MERGE reads only the partitions that the batch can touch. With `pins`, a retry finds the commit of an attempt that
+    got that far. Raises SchemaMismatch before anything is written, and ReconciliationError if the account does not
+    add up.
     """
     started = time.monotonic()
-    silver = silver_of(table)
+    silver, path = silver_of(table), lake.silver(name)
     agreed = gate if gate and gate.batch.key == batch.key and gate.fingerprint == rule_version(table) else None
-    path = lake.silver(name)
     progress = progress_of(spark, lake, name)
     with judging(spark):
         judged = judge(spark, lake, name, table, batch)
@@ -61,56 +74,30 @@ def merge_silver(
             partition_by=silver.partition_by,
             table_properties=change_feed(judged.columns),
         )
-        place = Place.of(batch, history(spark, path, 20))
-        stamp = Stamp.now(
-            f"{batch.table}/{batch.id}/silver",
-            pipeline=lake.pipeline,
-            layer="silver",
-            table=batch.table,
-            run=run.run_id,
-            batch=batch.to_dict(),
-            highest=place.highest,
-            progress=progress.after(batch).to_dict(),
-        )
-        if silver.load == "overwrite" and place.older:
+        commits = history(spark, path, LOOK_BACK)
+        place, application = Place.of(batch, commits), f"{batch.table}/{batch.id}/silver"
+        generation, commit = recalled(pins, f"{batch.id}/{batch.generation}", application, commits)
+        applied = commit is not None
+        if silver.load == "overwrite" and place.older and not applied:
             return _superseded(spark, lake, batch, run, agreed, started)
         if silver.schema_ == "enforce" and not created:
             check_same_columns(path, spark.read.format("delta").load(path).schema, rows.schema)
-        retracted = None
-        try:
-            if silver.load == "overwrite":
-                _overwrite(path, rows, silver, stamp)
-            else:
-                retracted = None if place.first else retraction(spark, lake, table, batch, rows, progress, run)
-                if retracted:
-                    merge_rows(spark, path, retracted.rows, silver, stamp, redo=batch)
-                else:
-                    merge_rows(spark, path, rows, silver, stamp, ranges=agreed.partitions if agreed else ())
-            commit = written(spark, path, stamp)
-            counts = counts_of(commit.metrics, silver, agreed, retracted)
-            if counts.unaccounted > 0 and silver.load == "merge":
-                counts = counts.model_copy(update=left_alone(spark, path, rows, silver, counts.unaccounted))
-        except Exception as error:
-            if any(name in str(error) for name in _TYPE_ERRORS):
-                raise SchemaMismatch(
-                    f"{path}: a column of the batch has another type than the table's. {brief(error)} "
-                    "Nothing was written. Change the type under `silver.columns`, or load into a new table."
-                ) from error
-            raise
-        finally:
-            if retracted:
-                retracted.release()
-    _reconcile(path, batch, counts, complete=agreed is not None)
+        known = {"pipeline": lake.pipeline, "layer": "silver", "table": name, "run": run.run_id}
+        told = {"batch": batch.to_dict(), "highest": place.highest, "progress": progress.after(batch).to_dict()}
+        load = _Load(spark, lake, table, run, batch, agreed, Stamp(application, generation, {**known, **told}))
+        with _type_errors(path):
+            if commit is None:
+                commit = load.overwrite(rows) if silver.load == "overwrite" else load.merge(rows, place, progress)
+            counts = load.counts(commit, rows)
+    reconcile(path, batch, counts, complete=agreed is not None)
     return LoadResult.of_batch(
         STEP,
         batch,
+        reason=ALREADY_APPLIED if applied else "",
         version=commit.version,
         rows=counts,
         seconds=time.monotonic() - started,
     )
-
-
-_TYPE_ERRORS = ("DELTA_FAILED_TO_MERGE_FIELDS", "DELTA_MERGE_INCOMPATIBLE", "DATATYPE_MISMATCH")
 
 
 def _superseded(
@@ -124,9 +111,104 @@ def _superseded(
     return LoadResult.of_batch(STEP, batch, status="unchanged", reason=reason, rows=rows, seconds=seconds)
 
 
-def _overwrite(path: str, rows: DataFrame, silver: Silver, stamp: Stamp) -> None:
-    writer = stamped(rows.write.format("delta").mode("overwrite"), stamp)
-    writer.option("overwriteSchema", silver.schema_ == "evolve").partitionBy(*silver.partition_by).save(path)
+@dataclass(frozen=True)
+class _Load:
+    """The write of one batch into silver, in one commit that carries `stamp` and the load's account."""
+
+    spark: SparkSession
+    lake: Lake
+    table: Table
+    run: RunInfo
+    batch: Batch
+    gate: GateOutcome | None
+    stamp: Stamp
+
+    @property
+    def _silver(self) -> Silver:
+        return silver_of(self.table)
+
+    @property
+    def _path(self) -> str:
+        return self.lake.silver(self.batch.table)
+
+    def overwrite(self, rows: DataFrame) -> Commit:
+        """`rows` are the whole table from now on."""
+        stamp = self._with_account(Account(gate=self.gate.rows if self.gate else None))
+        writer = stamped(rows.write.format("delta").mode("overwrite"), stamp)
+        writer = writer.option("overwriteSchema", self._silver.schema_ == "evolve")
+        writer.partitionBy(*self._silver.partition_by).save(self._path)
+        return written(self.spark, self._path, stamp)
+
+    def merge(self, rows: DataFrame, place: Place, progress: Progress) -> Commit:
+        """`rows` go in by their keys; what an earlier load of the batch put there and this one has not goes out."""
+        tombstones = self._tombstones()
+        alive = tombstones.overtaking(rows, self.batch) if tombstones else rows
+        retracted = None
+        if not place.first:
+            retracted = retraction(
+                self.spark, self.lake, self.table, self.batch, alive, progress, self.run, tombstones=tombstones
+            )
+        account = Account(gate=self.gate.rows if self.gate else None)
+        redo, ranges = None, self.gate.partitions if self.gate else ()
+        if retracted:
+            account = account.model_copy(update={"retracted": retracted.account})
+            redo, ranges = self.batch, ()
+        stamp = self._with_account(account)
+        try:
+            if tombstones and (retracted or self.gate is None or self.gate.deletions):
+                source = retracted.beside(alive) if retracted else alive
+                tombstones = tombstones.bury(source, self._stamp_for("tombstones"), redo)
+                alive = tombstones.overtaking(rows, self.batch)
+            source = retracted.beside(alive) if retracted else alive
+            merge_rows(self.spark, self._path, source, self._silver, stamp, ranges=ranges, redo=redo)
+            commit = written(self.spark, self._path, stamp)
+            if tombstones:
+                tombstones.check()
+            if tombstones and retracted:
+                tombstones.unearth(retracted.undeleted, self.batch, self._stamp_for("undeleted"))
+        finally:
+            if retracted:
+                retracted.release()
+        return commit
+
+    def counts(self, commit: Commit, rows: DataFrame) -> RowCounts:
+        """What became of the rows, by the commit that was made of them."""
+        counts = Account.from_dict(commit.metadata.get(ACCOUNT, {})).counts(commit.metrics, self._silver)
+        if counts.unaccounted <= 0 or self._silver.load != "merge":
+            return counts
+        tombstones = self._tombstones()
+        rows = tombstones.overtaking(rows, self.batch) if tombstones else rows
+        left = left_alone(self.spark, self._path, rows, self._silver, counts.unaccounted)
+        return counts.model_copy(update=left)
+
+    def _tombstones(self) -> Tombstones | None:
+        if self._silver.delete_when is None:
+            return None
+        return Tombstones.now(self.spark, self.lake, self.batch.table, self._silver.keys)
+
+    def _with_account(self, account: Account) -> Stamp:
+        return replace(self.stamp, metadata={**self.stamp.metadata, ACCOUNT: account.to_dict()})
+
+    def _stamp_for(self, what: str) -> Stamp:
+        named = {key: self.stamp.metadata[key] for key in ("pipeline", "table", "run")}
+        return Stamp.now(f"{self.stamp.application}/{what}", **named, layer="ops")
+
+
+@contextmanager
+def _type_errors(path: str) -> Iterator[None]:
+    """Says which table cannot take a column of the batch."""
+    try:
+        yield
+    except Exception as error:
+        if any(name in str(error) for name in _TYPE_ERRORS):
+            raise SchemaMismatch(
+                f"{path}: a column of the batch has another type than the table's. {brief(error)} "
+                "Nothing was written. Change the type under `silver.columns`, or load into a new table."
+            ) from error
+        raise
+
+
+_TYPE_ERRORS = ("DELTA_FAILED_TO_MERGE_FIELDS", "DELTA_MERGE_INCOMPATIBLE", "DATATYPE_MISMATCH")
 
 
 def merge_rows(
@@ -155,49 +237,3 @@ def _without_repartitioning(silver: Silver) -> Mapping[str, str]:
     """Delta gathers a MERGE's rows by partition before it writes, and takes a dot in a name for a nested field."""
     dotted = any("." in name for name in silver.partition_by)
     return {"spark.databricks.delta.merge.repartitionBeforeWrite.enabled": "false"} if dotted else {}
-
-
-def counts_of(
-    metrics: Mapping[str, int], silver: Silver, gate: GateOutcome | None, retracted: Retraction | None
-) -> RowCounts:
-    """The account of a load from what Delta counted (or would count: `Merge.metrics`), and what the gate did."""
-    if silver.load == "overwrite":
-        counts = RowCounts(read=metrics.get("numOutputRows", 0), inserted=metrics.get("numOutputRows", 0))
-    else:
-        counts = RowCounts(
-            read=metrics.get("numSourceRows", 0),
-            inserted=metrics.get("numTargetRowsInserted", 0),
-            updated=metrics.get("numTargetRowsUpdated", 0),
-        )
-    if retracted:
-        counts = counts.model_copy(
-            update={
-                "read": counts.read - retracted.lost + retracted.restated,
-                "updated": counts.updated - retracted.others,
-                "retracted": retracted.taken_back,
-            }
-        )
-    if gate is None:
-        return counts
-    return gate.rows.model_copy(update=counts.model_dump(include={"inserted", "updated", "retracted"}))
-
-
-def left_alone(
-    spark: SparkSession, path: str, rows: DataFrame, silver: Silver, settled_elsewhere: int
-) -> Mapping[str, int]:
-    """Splits the rows that the MERGE left alone: superseded by a newer row in the table, or already there."""
-    newer = F.expr(f"{column('t', SEQUENCE)} > {column('s', SEQUENCE)}")
-    target = spark.read.format("delta").load(path).alias("t")
-    joined = rows.alias("s").join(target, F.expr(same_key(silver)) & newer).agg(F.count(F.lit(1))).collect()
-    superseded = int(joined[0][0])
-    return {"superseded": superseded, "unchanged": settled_elsewhere - superseded}
-
-
-def _reconcile(path: str, batch: Batch, counts: RowCounts, *, complete: bool) -> None:
-    if counts.unaccounted != 0 or min(counts.model_dump().values()) < 0:
-        told = "the gate's" if complete else "the merge's"
-        raise ReconciliationError(
-            f"{path}, batch {batch.id}: by {told} account {counts.read} rows were read, but "
-            f"{counts.read - counts.unaccounted} are accounted for ({counts.model_dump()}). "
-            "Did bronze change between the gate and the merge? Clear the run to load the batch again."
-        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from airflow_ingest.config import Column, Silver
@@ -53,10 +53,18 @@ def needed_columns(silver: Silver) -> dict[str, str]:
             needed.setdefault(column.from_ or name, f"silver.columns.{name}")
     for source in sorted(source_columns(silver.where)) if silver.where else ():
         needed.setdefault(source, "silver.where")
-    for name in (*silver.keys, *silver.sequence_by) if silver.columns is None else silver.sequence_by:
-        if silver.columns is None or name not in silver.columns:
-            needed.setdefault(name, "silver.keys" if name in silver.keys else "silver.sequence_by")
+    for name in silver.keys if silver.columns is None else ():
+        needed.setdefault(name, "silver.keys")
+    for name in sorted(unprojected(silver, silver.columns or ())):
+        needed.setdefault(name, "silver.sequence_by" if name in silver.sequence_by else "silver.delete_when")
     return needed
+
+
+def unprojected(silver: Silver, columns: Iterable[str]) -> set[str]:
+    """The names in `sequence_by` and `delete_when` that are none of silver's `columns`, so the source's."""
+    projected = {name.casefold() for name in columns}
+    named = {*silver.sequence_by, *(source_columns(silver.delete_when) if silver.delete_when else ())}
+    return {name for name in named if name.casefold() not in projected}
 
 
 def key_sources(silver: Silver) -> set[str]:

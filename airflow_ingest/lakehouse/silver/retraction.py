@@ -1,8 +1,8 @@
 """What a re-run takes back: keys that an earlier generation of its batch won, and that this one does not.
 
 Silver is a function of bronze: per key, the row with the greatest sequence among the batches that it has taken. Where
-the newest row came from this batch, and the batch no longer has one as new, the key is derived again from all of them.
-Only here may the cost exceed the batch.
+the newest row or deletion came from this batch, and the batch no longer has one as new, the key is derived again from
+all of them. Only here may the cost exceed the batch.
 """
 
 from __future__ import annotations
@@ -18,36 +18,42 @@ from airflow_ingest.lakehouse.dlq import with_fixes
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.model import Batch, RunInfo
 from airflow_ingest.lakehouse.progress import Progress
+from airflow_ingest.lakehouse.silver.account import Retracted
 from airflow_ingest.lakehouse.silver.judged import SEQUENCE, judge_rows, published_rows, silver_of
-from airflow_ingest.lakehouse.sql import column, quote
+from airflow_ingest.lakehouse.silver.rows import ALIVE, DEAD, DELETION, INGESTED_AT
+from airflow_ingest.lakehouse.silver.tombstones import Tombstones
+from airflow_ingest.lakehouse.sql import column, literal, quote
 
-_RESTATED = "__restated"
+_RESTATED, _MINE, _THERE = "__restated", "__mine", "__there"
 
 
 @dataclass(frozen=True)
 class Retraction:
-    """`rows` are what to MERGE: the batch's own, and for the keys lost what all batches say of them now.
+    """The keys that a batch has `lost`, and what all batches say of them now (`derived`)."""
 
-    A row without a `_batch_id` deletes its key. Of the `lost` keys the batch itself still has a row for `restated`;
-    `own` of these are the newest again, and for `others` keys another batch's row takes the place.
-    """
+    keys: tuple[str, ...]
+    lost: DataFrame
+    derived: DataFrame
+    account: Retracted
 
-    rows: DataFrame
-    lost: int
-    restated: int
-    own: int
-    others: int
-    cached: tuple[DataFrame, ...]
+    def beside(self, rows: DataFrame) -> DataFrame:
+        """What to MERGE: the batch's own `rows`, and for the lost keys what is derived; a key that is gone has no
+        `_batch_id`."""
+        lost = self.lost.select(*map(quote, self.keys))
+        gone = lost.join(self.derived, list(self.keys), "left_anti")
+        own = rows.join(lost, list(self.keys), "left_anti")
+        return own.unionByName(self.derived).unionByName(gone, allowMissingColumns=True)
 
     @property
-    def taken_back(self) -> int:
-        """Rows of silver that are the batch's no more."""
-        return self.lost - self.own
+    def undeleted(self) -> DataFrame:
+        """The lost keys whose newest row is no deletion."""
+        deleted = self.derived.where(F.col(INGESTED_AT).isNull())
+        return self.lost.select(*map(quote, self.keys)).join(deleted, list(self.keys), "left_anti")
 
     def release(self) -> None:
         """Free what is cached."""
-        for frame in self.cached:
-            frame.unpersist()
+        self.lost.unpersist()
+        self.derived.unpersist()
 
 
 def retraction(
@@ -58,42 +64,73 @@ def retraction(
     rows: DataFrame,
     progress: Progress,
     run: RunInfo,
+    *,
+    tombstones: Tombstones | None = None,
     planned: DataFrame | None = None,
 ) -> Retraction | None:
     """What `batch`, whose published rows are now `rows`, has to take back from silver; None if nothing.
 
-    `planned` are the batch's rows as bronze would hold them, where it does not hold them yet.
+    `tombstones` are those of a table that has deletions. `planned` are the batch's rows as bronze would hold them,
+    where it does not hold them yet.
     """
-    keys = list(silver_of(table).keys)
-    lost = _lost(spark.read.format("delta").load(lake.silver(batch.table)), rows, keys, batch).persist()
-    found = lost.agg(F.count(F.lit(1)), F.count_if(F.col(_RESTATED))).collect()[0]
+    keys = silver_of(table).keys
+    silver = spark.read.format("delta").load(lake.silver(batch.table))
+    lost = _lost(silver, rows, keys, batch, tombstones).persist()
+    found = lost.agg(F.count(F.lit(1)), F.count_if(F.col(_RESTATED)), F.count_if(F.col(_MINE))).collect()[0]
     if not found[0]:
         lost.unpersist()
         return None
-    lost_keys = lost.select(*map(quote, keys))
-    derived = _derived(spark, lake, table, batch, progress, run, planned).join(lost_keys, keys, "left_semi").persist()
-    won = derived.agg(F.count(F.lit(1)), F.count_if(F.col(BATCH_ID) == F.lit(batch.id))).collect()[0]
-    gone = lost_keys.join(derived, keys, "left_anti")
-    return Retraction(
-        rows=rows.join(lost_keys, keys, "left_anti").unionByName(derived).unionByName(gone, allowMissingColumns=True),
-        lost=int(found[0]),
-        restated=int(found[1]),
-        own=int(won[1]),
-        others=int(won[0]) - int(won[1]),
-        cached=(lost, derived),
+    derived = _derived(spark, lake, table, batch, progress, run, planned)
+    derived = derived.join(lost.select(*map(quote, keys)), list(keys), "left_semi").persist()
+    account = Retracted(lost=found[0], restated=found[1], mine=found[2], **_won(derived, lost, keys, batch))
+    return Retraction(tuple(keys), lost, derived, account)
+
+
+def _lost(
+    silver: DataFrame, rows: DataFrame, keys: list[str], batch: Batch, tombstones: Tombstones | None
+) -> DataFrame:
+    """The keys whose row or deletion of `batch` is no more: has it a row for them still, and has silver its row or
+    anybody's."""
+    names = list(map(quote, keys))
+    live = rows.alias("s").where(f"NOT {DEAD}")
+    lost = _superior(silver.where(F.col(BATCH_ID) == F.lit(batch.id)), live, keys).withColumns(
+        {_MINE: F.lit(True), _THERE: F.lit(True)}
     )
+    graves = tombstones.of(batch) if tombstones else None
+    if graves is not None:
+        here = silver.select(*names, F.lit(True).alias(_THERE))
+        deletions = rows.alias("s").where(DELETION)
+        forgotten = _superior(graves, deletions, keys).withColumn(_MINE, F.lit(False)).join(here, keys, "left")
+        lost = (
+            lost.unionByName(forgotten)
+            .groupBy(*names)
+            .agg(F.bool_or(_MINE).alias(_MINE), F.coalesce(F.bool_or(_THERE), F.lit(False)).alias(_THERE))
+        )
+    restated = rows.select(*names).distinct().withColumn(_RESTATED, F.lit(True))
+    return lost.join(restated, keys, "left").withColumn(_RESTATED, F.coalesce(_RESTATED, F.lit(False)))
 
 
-def _lost(silver: DataFrame, rows: DataFrame, keys: list[str], batch: Batch) -> DataFrame:
+def _superior(theirs: DataFrame, ours: DataFrame, keys: list[str]) -> DataFrame:
+    """The keys of `theirs` for which `ours` has nothing as new."""
     same = F.expr(" AND ".join(f"{column('t', key)} = {column('s', key)}" for key in keys))
-    theirs, ours = F.col(column("t", SEQUENCE)), F.col(column("s", SEQUENCE))
-    return (
-        silver.where(F.col(BATCH_ID) == F.lit(batch.id))
-        .alias("t")
-        .join(rows.alias("s"), same, "left")
-        .where(ours.isNull() | (ours < theirs))
-        .select(*(F.col(column("t", key)).alias(key) for key in keys), ours.isNotNull().alias(_RESTATED))
-    )
+    old, new = F.col(column("t", SEQUENCE)), F.col(column("s", SEQUENCE))
+    joined = theirs.alias("t").join(ours.alias("s"), same, "left").where(new.isNull() | (new < old))
+    return joined.select(*(F.col(column("t", key)).alias(key) for key in keys))
+
+
+def _won(derived: DataFrame, lost: DataFrame, keys: list[str], batch: Batch) -> dict[str, int]:
+    """Whose rows take the lost keys, as `Retracted` counts them."""
+    own, there = f"{column('s', BATCH_ID)} = {literal(batch.id)}", column("t", _THERE)
+    conditions = {
+        "own": f"{own} AND {ALIVE} AND {column('t', _MINE)}",
+        "inserts": f"NOT {own} AND {ALIVE} AND NOT {there}",
+        "updates": f"NOT {own} AND {ALIVE} AND {column('t', _MINE)}",
+        "deletes": f"NOT {own} AND {DELETION} AND {column('t', _MINE)}",
+        "gone": f"{column('s', BATCH_ID)} IS NULL AND {column('t', _MINE)}",
+    }
+    joined = lost.alias("t").join(derived.alias("s"), keys, "left")
+    counts = [F.count_if(F.coalesce(F.expr(sql), F.lit(False))).alias(name) for name, sql in conditions.items()]
+    return {name: int(value) for name, value in joined.agg(*counts).collect()[0].asDict().items()}
 
 
 def _derived(
@@ -105,7 +142,7 @@ def _derived(
     run: RunInfo,
     planned: DataFrame | None,
 ) -> DataFrame:
-    """Every key's newest row among the batches that silver has taken, this one among them."""
+    """Every key's newest row or deletion among the batches that silver has taken, this one among them."""
     left_out = [other.id for other in progress.behind if other.id != batch.id]
     bronze = read_bronze(spark, lake, batch.table, progress.bronze)
     if left_out:

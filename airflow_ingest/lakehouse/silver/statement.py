@@ -12,6 +12,7 @@ from airflow_ingest.config import Silver
 from airflow_ingest.lakehouse.bronze import BATCH_ID
 from airflow_ingest.lakehouse.model import Batch, PartitionRange
 from airflow_ingest.lakehouse.silver.judged import SEQUENCE
+from airflow_ingest.lakehouse.silver.rows import ALIVE, DELETION
 from airflow_ingest.lakehouse.sql import column, literal
 from airflow_ingest.lakehouse.sql import table as sql_table
 
@@ -26,7 +27,8 @@ _THERE = "__there"
 class Merge:
     """A MERGE of rows `s` into silver `t`, as SQL conditions; `delete` and `insert` are empty where they say nothing.
 
-    Of the clauses for a row that matches, the first that is true applies: `delete`, then `update`.
+    Of the clauses for a row that matches, the first that is true applies: `delete`, then `update`. What a row of `s`
+    does is told by its audit columns: see `lakehouse.silver.rows`.
     """
 
     on: str
@@ -44,14 +46,18 @@ class Merge:
         """
         on = "\n  AND ".join([same_key(silver), *_pruning(ranges)])
         evolve = silver.schema_ == "evolve"
-        update = f"{column('s', SEQUENCE)} > {column('t', SEQUENCE)}"
+        newer = f"{column('s', SEQUENCE)} > {column('t', SEQUENCE)}"
+        if redo is None and silver.delete_when is None:
+            return cls(on, newer, evolve=evolve)
         if redo is None:
-            return cls(on, update, evolve=evolve)
-        gone = f"{column('s', BATCH_ID)} IS NULL"
+            return cls(on, f"{ALIVE} AND {newer}", delete=f"{DELETION} AND {newer}", insert=ALIVE, evolve=evolve)
         theirs = f"{column('t', BATCH_ID)} = {literal(redo.id)}"
+        gone = f"{column('s', BATCH_ID)} IS NULL AND {theirs}"
+        delete = gone if silver.delete_when is None else f"(({gone}) OR ({DELETION} AND ({newer} OR {theirs})))"
         other_row = f"{column('s', SEQUENCE)} <> {column('t', SEQUENCE)}"
-        update = f"({update} OR ({theirs} AND {other_row}))"
-        return cls(on, update, delete=f"{gone} AND {theirs}", insert=f"NOT {gone}", evolve=evolve)
+        return cls(
+            on, f"{ALIVE} AND ({newer} OR ({theirs} AND {other_row}))", delete=delete, insert=ALIVE, evolve=evolve
+        )
 
     def sql(self, path: str) -> str:
         """The statement that merges the view `SOURCE_VIEW` into the table at `path`."""

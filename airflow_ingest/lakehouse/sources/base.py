@@ -35,6 +35,10 @@ class TableSource(ABC):
     def read(self, spark: SparkSession, batch: Batch) -> DataFrame:
         """The rows of a planned `batch`: the source's columns, `_corrupt_record` and `_source_file`."""
 
+    def still_has(self, spark: SparkSession, batch: Batch) -> bool:
+        """Whether what was pinned in `batch` is there as it was then."""
+        return True
+
     def read_again(self, spark: SparkSession, batch: Batch, error: Exception) -> DataFrame | None:
         """Another way to read, after `error` with the first one; None if there is none."""
         return None

@@ -37,6 +37,10 @@ class Files(TableSource):
         """`draft` with the files that are there. Raises SourceNotFound."""
         return draft.model_copy(update={"files": list_files(spark, self.pattern)})
 
+    def still_has(self, spark: SparkSession, batch: Batch) -> bool:
+        """Whether the batch's files are there, none of them written again."""
+        return set(batch.files) <= set(list_files(spark, self.pattern))
+
     def read(self, spark: SparkSession, batch: Batch) -> DataFrame:
         """The rows of the batch's files."""
         return read_files(spark, self.source, batch.files)

@@ -32,7 +32,7 @@ class NewFiles(Files):
         transaction = next_transaction(log)
         listing = list_files(spark, self.pattern)
         ledger = Ledger(spark, self.lake, draft.table)
-        id_ = short_hash(run.pipeline, draft.table, run.run_id)
+        id_ = short_hash(run.pipeline, draft.table, run.run_id, *filter(None, [run.part]))
         before = ledger.entry(id_)
         if before is None and run.in_its_lane and transaction > 1:
             raise NothingToLoad(

@@ -1,0 +1,84 @@
+"""What became of the rows of a load, from what Delta counted and what the gate did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from airflow_ingest.config import Silver
+from airflow_ingest.lakehouse.errors import ReconciliationError
+from airflow_ingest.lakehouse.model import Batch, RowCounts, Value
+from airflow_ingest.lakehouse.silver.judged import SEQUENCE
+from airflow_ingest.lakehouse.silver.rows import DEAD
+from airflow_ingest.lakehouse.silver.statement import same_key
+from airflow_ingest.lakehouse.sql import column
+
+ACCOUNT = "account"
+"""In a commit of silver: what of the load's account Delta does not count."""
+
+
+class Retracted(Value):
+    """The keys that a batch has lost, and what the MERGE did for them on behalf of other batches.
+
+    Of the `lost` keys the batch has a row for `restated`, and silver had its row for `mine`, of which `own` stay its
+    own. Rows of others were put in (`inserts`, `updates`, `deletes`), and `gone` keys have no row left.
+    """
+
+    lost: int = 0
+    restated: int = 0
+    mine: int = 0
+    own: int = 0
+    inserts: int = 0
+    updates: int = 0
+    deletes: int = 0
+    gone: int = 0
+
+
+class Account(Value):
+    """What has to stand beside Delta's own metrics: the gate's rows, if it was asked, and what was taken back."""
+
+    gate: RowCounts | None = None
+    retracted: Retracted = Retracted()
+
+    def counts(self, metrics: Mapping[str, int], silver: Silver) -> RowCounts:
+        """The account of a load that Delta counted, or would count (`Merge.metrics`), as `metrics`."""
+        if silver.load == "overwrite":
+            counts = RowCounts(read=metrics.get("numOutputRows", 0), inserted=metrics.get("numOutputRows", 0))
+        else:
+            lost = self.retracted
+            counts = RowCounts(
+                read=metrics.get("numSourceRows", 0) - lost.lost + lost.restated,
+                inserted=metrics.get("numTargetRowsInserted", 0) - lost.inserts,
+                updated=metrics.get("numTargetRowsUpdated", 0) - lost.updates,
+                deleted=metrics.get("numTargetRowsDeleted", 0) - lost.deletes - lost.gone,
+                retracted=lost.mine - lost.own,
+            )
+        if self.gate is None:
+            return counts
+        return self.gate.model_copy(
+            update=counts.model_dump(include={"inserted", "updated", "deleted", "retracted"}),
+        )
+
+
+def left_alone(
+    spark: SparkSession, path: str, rows: DataFrame, silver: Silver, settled_elsewhere: int
+) -> Mapping[str, int]:
+    """Splits the rows that the MERGE left alone: superseded by a newer row or deletion, or already there."""
+    newer = F.expr(f"coalesce({column('t', SEQUENCE)} > {column('s', SEQUENCE)}, false)")
+    target = spark.read.format("delta").load(path).alias("t")
+    joined = rows.alias("s").join(target, F.expr(same_key(silver)), "left")
+    superseded = int(joined.agg(F.count_if(newer | F.expr(DEAD))).collect()[0][0])
+    return {"superseded": superseded, "unchanged": settled_elsewhere - superseded}
+
+
+def reconcile(path: str, batch: Batch, counts: RowCounts, *, complete: bool) -> None:
+    """Raises ReconciliationError if rows are missing from the account; `complete` says that the gate's are in it."""
+    if counts.unaccounted != 0 or min(counts.model_dump().values()) < 0:
+        told = "the gate's" if complete else "the merge's"
+        raise ReconciliationError(
+            f"{path}, batch {batch.id}: by {told} account {counts.read} rows were read, but "
+            f"{counts.read - counts.unaccounted} are accounted for ({counts.model_dump()}). "
+            "Did bronze change between the gate and the merge? Clear the run to load the batch again."
+        )

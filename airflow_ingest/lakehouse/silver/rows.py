@@ -1,0 +1,17 @@
+"""What a row `s` on its way to silver does there, told by its audit columns alone.
+
+A column of our own would become silver's (`MERGE WITH SCHEMA EVOLUTION` adds what it finds). So a row that is alive has
+`_ingested_at`; a deletion has not; a row that a later deletion has overtaken is dead, and has no `_ingested_by` either;
+and the key of a row without `_batch_id` is gone from its batch.
+"""
+
+from __future__ import annotations
+
+from airflow_ingest.lakehouse.sql import column
+
+INGESTED_AT = "_ingested_at"
+INGESTED_BY = "_ingested_by"
+
+ALIVE = f"{column('s', INGESTED_AT)} IS NOT NULL"
+DEAD = f"{column('s', INGESTED_BY)} IS NULL"
+DELETION = f"({column('s', INGESTED_AT)} IS NULL AND {column('s', INGESTED_BY)} IS NOT NULL)"
