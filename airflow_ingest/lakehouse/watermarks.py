@@ -30,9 +30,15 @@ def increments(spark: SparkSession, bronze: str) -> list[Commit]:
     return log
 
 
+def newest_increment(log: Sequence[Commit]) -> Batch | None:
+    """The table's newest incremental batch, which need not be the one that took it farthest; None if it has none."""
+    return next(_batches(in_effect(log)), None)
+
+
 def watermark_of(log: Sequence[Commit]) -> Watermark | None:
     """Where the table is; None if no incremental batch is in it."""
-    return next((batch.watermark for batch in _batches(in_effect(log))), None)
+    newest = newest_increment(log)
+    return newest.watermark if newest else None
 
 
 def next_transaction(log: Sequence[Commit]) -> int:
