@@ -49,10 +49,12 @@ def check_changes(silver: dict[str, Any], at: KeyPath, report: Report) -> None:
 
 def check_foreign(tables: dict[str, Any], gold: dict[str, Any], report: Report) -> None:
     """Check that no table of the pipeline has one that the pipeline itself writes as its source."""
+    published = [name for name, table in tables.items() if isinstance(table, dict) and table.get("silver") is not None]
+    own = {"bronze": tables, "silver": published, "dlq": published, "gold": gold}
     for name, table in tables.items():
         read = block(block(table, "source"), "delta").get("table")
         layer, _, other = read.partition(".") if isinstance(read, str) else ("", "", "")
-        if (layer in ("bronze", "silver", "dlq") and other in tables) or (layer == "gold" and other in gold):
+        if other in own.get(layer, ()):
             path = ("tables", name, "source", "delta", "table")
             hint = "Make this a gold table, or a table of another pipeline."
             report.add(path, f"this pipeline writes {quote(read)} itself, and a source is read before", hint)

@@ -16,6 +16,7 @@ from pyspark.sql.types import StructType
 
 from airflow_ingest.config import DeltaTable, Extract
 from airflow_ingest.lakehouse import cursors
+from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS
 from airflow_ingest.lakehouse.errors import (
     LakehouseError,
     NothingToLoad,
@@ -35,6 +36,8 @@ from airflow_ingest.lakehouse.tables import CHANGE_COLUMNS, FEED, OWNER
 from airflow_ingest.lakehouse.watermarks import increment, increment_again, increments, newest_increment
 
 CHANGE_TYPE, COMMIT_VERSION, COMMIT_TIMESTAMP = CHANGE_COLUMNS
+_OF_LOADS = {*AUDIT_COLUMNS, CORRUPT_RECORD, "_ingested_at", "_ingested_by", "_sequence"}
+"""What loads add to the tables of any layer."""
 
 
 @dataclass(frozen=True)
@@ -102,10 +105,8 @@ class Snapshot(TableSource):
 
     def _columns(self, schema: StructType, *, ours: bool) -> tuple[str, ...]:
         """The columns to read; of a table of ours, those that tell of its own loads stay behind."""
-        from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS
-
         if not self.delta.columns:
-            left = {CORRUPT_RECORD, SOURCE_FILE, *(_of_layers(AUDIT_COLUMNS) if ours else ())}
+            left = _OF_LOADS if ours else {CORRUPT_RECORD, SOURCE_FILE}
             return tuple(name for name in schema.names if name not in left)
         known = {name.lower() for name in schema.names}
         for name in self.delta.columns:
@@ -175,11 +176,12 @@ class Changes(Snapshot):
         if isinstance(error, LakehouseError) or not is_feed_gone(error):
             return error
         reason = brief(error).split(" Your read schema is", 1)[0]
+        bronze = sql_table(self.lake.bronze(self.name))
         return SourceUnreadable(
-            f"tables.{self.name}: not all changes of {self._path} can be read, and one that is lost stays lost: {reason} "
-            f"To begin again with the table as it is, RESTORE TABLE {sql_table(self.lake.bronze(self.name))} TO VERSION "
-            "AS OF 0; silver keeps its rows, those deleted meanwhile too. "
-            "Or load it whole each time: `extract: {mode: full}`. Nothing was written."
+            f"tables.{self.name}: not all changes of {self._path} can be read, and what is lost stays lost: {reason} "
+            f"To begin again with the table as it is, RESTORE TABLE {bronze} TO VERSION AS OF 0; silver keeps its "
+            "rows, those deleted meanwhile too. Or load it whole each time: `extract: {mode: full}`. Nothing was "
+            "written."
         )
 
     def _rows(self, spark: SparkSession, versions: Versions) -> DataFrame:
@@ -223,11 +225,6 @@ class Changes(Snapshot):
             f"tables.{self.name}: the Delta table at {self._path} was made anew: {how}. What changed in between is not "
             f"known. To begin again with the table as it is, remove {bronze} and {silver}. Nothing was written."
         )
-
-
-def _of_layers(bronze: Sequence[str]) -> set[str]:
-    """The columns that loads add to the tables of any layer."""
-    return {*bronze, "_ingested_at", "_ingested_by", "_sequence"}
 
 
 def _at(spark: SparkSession, versions: Versions) -> DataFrame:
