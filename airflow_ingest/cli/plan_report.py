@@ -73,6 +73,10 @@ def _of_table(plan: "TablePlan") -> Iterator[tuple[str, str]]:
     span = f", {interval.start.isoformat()} to {interval.end.isoformat()}" if interval else ""
     again = f"loaded before: takes the place of {plan.in_bronze:,} rows in bronze" if plan.again else "first load"
     yield "batch", f"{plan.batch.id}{span}, {again}"
+    if versions := plan.batch.versions:
+        changes = versions.since is not None
+        which = f"what changed from version {versions.since} to {versions.to}" if changes else f"version {versions.to}"
+        yield "versions", f"{versions.path}: {which}"
     for file in plan.batch.files[:_LISTED]:
         yield "files", f"{file.path} ({decimal(file.size)})"
     if len(plan.batch.files) > _LISTED:

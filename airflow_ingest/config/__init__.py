@@ -23,7 +23,7 @@ from airflow_ingest.config.rules import (
     SqlRule,
     UniqueRule,
 )
-from airflow_ingest.config.table import Bronze, Column, Extract, Jdbc, Silver, Source, Table, Wait
+from airflow_ingest.config.table import Bronze, Column, DeltaTable, Extract, Jdbc, Silver, Source, Table, Wait
 from airflow_ingest.config.templates import TemplateError, interval_variables, render
 from airflow_ingest.config.values import format_duration, format_rate, parse_duration, parse_rate
 
@@ -35,6 +35,7 @@ __all__ = [
     "Bronze",
     "Column",
     "ConfigError",
+    "DeltaTable",
     "DriftRule",
     "DuplicateRateRule",
     "ExpectRule",

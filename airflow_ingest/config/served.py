@@ -10,7 +10,7 @@ from airflow_ingest.config.values import KeyPath, one_of, quote, words
 UNSERVED_KEYS = {
     "Pipeline": words("sla alerts circuit_breaker"),
     "Table": words("sla"),
-    "Source": words("rest kafka delta"),
+    "Source": words("rest kafka"),
     "Silver": words(
         "transform replace_where operations images ignore_null_updates tombstone_retention track cluster_by"
     ),

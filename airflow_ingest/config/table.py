@@ -34,6 +34,28 @@ class Jdbc(Block):
     fetch_size: int = Field(10_000, ge=1, description="How many rows a reader holds in memory at once.")
 
 
+class DeltaTable(Block):
+    """A Delta table that another pipeline writes, read by its versions: exactly one of `table` and `path`.
+
+    `mode: interval` needs a cursor and takes the rows of the data interval, as the table is now; `full` takes them all.
+    `incremental` needs a table with a change feed, which silver and gold have: first it takes the table as it is, then
+    what was committed since. Each row then says in `_change_type` (`insert`, `update_postimage` or `delete`),
+    `_commit_version` and `_commit_timestamp` what became of it; they are for silver to read, and stay in bronze unless
+    silver asks for them under other names. The columns that loads add to our own tables are left behind.
+    """
+
+    table: str | None = Field(
+        None, description="A table of the pipeline's own `lake`, by its layer and name: `silver.orders`."
+    )
+    path: str | None = Field(None, description="The folder or URL of a table that lies anywhere else.")
+    columns: list[str] = Field([], description="The columns to read; left out: every one.")
+    where: str | None = Field(
+        None,
+        description="A condition in Spark's SQL over the table's columns. A change that takes a row out of it is not "
+        "seen, so with `incremental` let it speak of what does not change.",
+    )
+
+
 class Source(Block):
     """Where a table's rows come from: exactly one of `files`, `jdbc`, `rest`, `kafka` and `delta`."""
 
@@ -43,7 +65,7 @@ class Source(Block):
     jdbc: Jdbc | None = Field(None, description="A database's table or query.")
     rest: dict[str, Any] | None = Field(None, description="A REST endpoint.")
     kafka: dict[str, Any] | None = Field(None, description="A Kafka topic.")
-    delta: dict[str, Any] | None = Field(None, description="A Delta table, another pipeline's for example.")
+    delta: DeltaTable | None = Field(None, description="A Delta table that another pipeline writes.")
     format: Literal["csv", "json", "parquet"] | None = Field(
         None, description="What the files are: CSV, JSON lines or Parquet. Needed with `files`."
     )
@@ -56,7 +78,7 @@ class Extract(Block):
     mode: Literal["interval", "incremental", "full"] = Field(
         "interval",
         description="`interval`: the run's data interval. `incremental`: rows from the watermark on, files that "
-        "were not loaded before. "
+        "were not loaded before, what was committed to a Delta table since. "
         "`full`: everything.",
     )
     cursor: str | None = Field(

@@ -12,9 +12,14 @@ def describe_pipeline(pipeline: Pipeline) -> str:
     """The pipeline in Markdown: its description, and a line for every table."""
     lines = [pipeline.description or f"The pipeline {pipeline.pipeline}.", ""]
     lines += ["| table | from | how |", "| --- | --- | --- |"]
-    lines += [f"| {name} | {table.source.format} | {_steps(table)} |" for name, table in pipeline.tables.items()]
+    lines += [f"| {name} | {_origin(table)} | {_steps(table)} |" for name, table in pipeline.tables.items()]
     lines += [f"| gold.{name} | {', '.join(gold.inputs)} | {gold.load} |" for name, gold in pipeline.gold.items()]
     return "\n".join(lines)
+
+
+def _origin(table: Table) -> str:
+    kinds = (kind for kind in ("jdbc", "delta") if getattr(table.source, kind) is not None)
+    return table.source.format or next(kinds, "")
 
 
 def _steps(table: Table) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column
     from pyspark.sql.types import DataType
 
-    from airflow_ingest.lakehouse.model import CursorKind, Interval
+    from airflow_ingest.lakehouse.model import CursorKind, CursorRange, Interval
 
 _Value: TypeAlias = Decimal | date | datetime
 
@@ -59,6 +59,15 @@ def literal(text: str) -> str:
     if not text or set(text) - set("0123456789+-.:E "):
         raise LakehouseError(f"{text!r} is no value of a cursor.")
     return text if _is_number(text) else f"'{text}'"
+
+
+def within(range_: CursorRange, column: str) -> str:
+    """The condition, as SQL has it, that a cursor lies in `range_`; `column` is the cursor's quoted name."""
+    if range_.high is None:
+        return "1 = 0"
+    above, below = (">", "<=") if range_.closed == "right" else (">=", "<")
+    low = f"{column} {above} {literal(range_.low)} AND " if range_.low is not None else ""
+    return f"{low}{column} {below} {literal(range_.high)}"
 
 
 def greater(one: str, other: str, kind: CursorKind) -> str:

@@ -87,6 +87,26 @@ _MISSING = (
 )
 
 
+def is_feed_gone(error: Exception) -> bool:
+    """Whether `error` says that the changes between two versions were not recorded, or are not there any more."""
+    text = str(error)
+    return any(name in text for name in _FEED_IS_GONE)
+
+
+_FEED_IS_GONE = (
+    "DELTA_MISSING_CHANGE_DATA",
+    "DELTA_CHANGE_DATA_FEED_INCOMPATIBLE",
+    "DELTA_CHANGE_TABLE_FEED_DISABLED",
+    "DELTA_VERSION_NOT_FOUND",
+    "DELTA_FILE_NOT_FOUND",
+    "DELTA_LOG_FILE_NOT_FOUND",
+    "PATH_NOT_FOUND",
+    "FAILED_READ_FILE.FILE_NOT_EXIST",
+    "VersionNotFoundException",
+    "FileNotFoundException",
+)
+
+
 def _shared_folder(spark: SparkSession, path: str) -> Path | None:
     local = path.removeprefix("file://") if path.startswith("file:///") else path
     return Path(local) if "://" not in local and _shares_files(spark) else None

@@ -92,6 +92,19 @@ class CursorRange(Value):
     since: str | None = None
 
 
+class Versions(Value):
+    """What a batch takes of a Delta table: what was committed after `since` up to `to`, or the table as it was at `to`.
+
+    `table` is the table's id, which it loses when it is made anew; `at` is when `to` was committed.
+    """
+
+    path: str
+    table: str
+    since: int | None = None
+    to: int
+    at: AwareDatetime | None = None
+
+
 class Batch(Value):
     """The pinned input of one load.
 
@@ -99,7 +112,7 @@ class Batch(Value):
     epoch at planning) grows with each deliberate plan, so that the newest plan of a batch is the one that counts. A
     `released` batch was held, and somebody let it through: the gate is not asked again.
 
-    - `range`: what it takes of a source that has a cursor
+    - `range`: what it takes of a source that has a cursor; `versions`: what it takes of a Delta table
     - `watermark`: where the table is once the batch is in; None for a batch that leaves the watermark alone
     - `transaction`: its place among the table's incremental batches, of which Delta takes one; None for all others
     - `repeats`: whether bronze has had this batch before (told of incremental batches alone)
@@ -114,6 +127,7 @@ class Batch(Value):
     processing_date: date
     files: tuple[SourceFile, ...] = ()
     range: CursorRange | None = None
+    versions: Versions | None = None
     watermark: Watermark | None = None
     transaction: int | None = None
     repeats: bool = False

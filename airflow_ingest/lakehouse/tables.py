@@ -14,6 +14,10 @@ from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.sql import table as sql_table
 
 OWNER = "ingest.pipeline"
+FEED = "delta.enableChangeDataFeed"
+CHANGE_COLUMNS = ("_change_type", "_commit_version", "_commit_timestamp")
+"""What Delta's change feed says of a row. A table with a change feed has no columns of these names."""
+
 _COLUMN_MAPPING = "delta.columnMapping.mode"
 _NOT_IN_PARQUET_NAMES = frozenset(" ,;{}()\n\t=")
 
@@ -45,7 +49,7 @@ def change_feed(columns: Sequence[str]) -> Mapping[str, str]:
 
     Delta's change feed cannot write a column with a backtick in its name; such a table goes without.
     """
-    return {} if any("`" in name for name in columns) else {"delta.enableChangeDataFeed": "true"}
+    return {} if any("`" in name for name in columns) else {FEED: "true"}
 
 
 def ensure(

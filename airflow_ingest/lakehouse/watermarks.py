@@ -7,10 +7,11 @@ transaction id, whose version counts up from the last one in the log: of two run
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
 
 from airflow_ingest.lakehouse.log import Commit, history, in_effect
-from airflow_ingest.lakehouse.model import Batch, Watermark
+from airflow_ingest.lakehouse.model import Batch, RunInfo, Watermark, short_hash
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -29,9 +30,15 @@ def increments(spark: SparkSession, bronze: str) -> list[Commit]:
     return log
 
 
+def newest_increment(log: Sequence[Commit]) -> Batch | None:
+    """The table's newest incremental batch, which need not be the one that took it farthest; None if it has none."""
+    return next(_batches(in_effect(log)), None)
+
+
 def watermark_of(log: Sequence[Commit]) -> Watermark | None:
     """Where the table is; None if no incremental batch is in it."""
-    return next((batch.watermark for batch in _batches(in_effect(log))), None)
+    newest = newest_increment(log)
+    return newest.watermark if newest else None
 
 
 def next_transaction(log: Sequence[Commit]) -> int:
@@ -39,9 +46,30 @@ def next_transaction(log: Sequence[Commit]) -> int:
     return max((batch.transaction or 0 for batch in _batches(log)), default=0) + 1
 
 
-def batch_of_run(log: Sequence[Commit], run_id: str) -> Batch | None:
-    """What the run so named has loaded already."""
-    return next((batch for batch in _batches(in_effect(log)) if batch.run_id == run_id), None)
+def increment(log: Sequence[Commit], draft: Batch, run: RunInfo, since: str | None, **pinned: Any) -> Batch:
+    """`draft` as the table's next incremental batch, which goes on from the watermark's value `since`.
+
+    `pinned` is what it takes, and the `watermark` that it leaves.
+    """
+    now = datetime.now(timezone.utc)
+    own = {
+        "id": short_hash(run.pipeline, draft.table, run.run_id, since),
+        "interval": None,
+        "processing_date": now.date(),
+        "planned": now,
+        "transaction": next_transaction(log),
+    }
+    return draft.model_copy(update={**own, **pinned})
+
+
+def increment_again(log: Sequence[Commit], draft: Batch) -> Batch | None:
+    """The incremental batch that the run of `draft` has loaded already, to be loaded once more; None if it has none.
+
+    The watermark stays where it is.
+    """
+    before = next((batch for batch in _batches(in_effect(log)) if batch.run_id == draft.run_id), None)
+    again = {"generation": draft.generation, "transaction": next_transaction(log), "repeats": True}
+    return before and before.model_copy(update={**again, "watermark": watermark_of(log)})
 
 
 def application(table: str) -> str:

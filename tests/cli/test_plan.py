@@ -30,6 +30,18 @@ gold:
   revenue: {sql: SELECT sum(amount) AS amount FROM silver.orders, load: overwrite}
 """
 
+FOLLOWER = """\
+pipeline: report
+schedule: "@daily"
+start_date: 2024-01-01
+lake: ./lake
+tables:
+  copy:
+    source: {delta: {table: silver.orders}}
+    extract: {mode: incremental}
+    silver: {keys: [id], sequence_by: [_commit_version, _change_type]}
+"""
+
 
 @pytest.fixture(autouse=True)
 def _shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,6 +89,31 @@ def test_a_plan_reads_as_what_would_happen() -> None:
     assert "gold.revenue would have to wait: silver.orders is not published yet" in lines
     assert "news what this run publishes in silver.orders comes on top" in lines
     assert not Path("lake").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+@pytest.mark.usefixtures("spark_server")
+def test_a_pipeline_that_follows_another_one_is_planned_run_and_told_of() -> None:
+    Path("report.yaml").write_text(FOLLOWER)
+
+    def invoke(command: str, *more: str) -> Result:
+        return CliRunner().invoke(app, [command, "report.yaml", *more], prog_name="airflow-ingest")
+
+    early = invoke("plan", "--interval", "2024-01-01")
+    assert "there is no Delta table at" in " ".join(early.stdout.split())
+    shop = ["run", "shop.yaml", "-i", "2024-01-01", "-t", "orders"]
+    assert CliRunner().invoke(app, shop, prog_name="airflow-ingest").exit_code == 0
+    plan = invoke("plan", "--interval", "2024-01-01")
+    assert plan.exit_code == 0, plan.output
+    lines = [" ".join(line.split()) for line in plan.stdout.replace("\n/", "/").splitlines()]
+    assert any(line.startswith("versions") and line.endswith("silver/orders: version 1") for line in lines), lines
+    assert "rows 2 read = 2 inserted" in lines
+    assert invoke("run", "-i", "2024-01-01").exit_code == 0
+    again = invoke("plan", "--interval", "2024-01-02")
+    assert "which have no intervals" in " ".join(again.stdout.split())
+    status = json.loads(invoke("status", "--json").stdout)
+    assert status["tables"][0]["silver"]["last"]["rows"] == 2
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,8 @@ def test_environment_variables_default_to_the_process(monkeypatch: pytest.Monkey
         "catchup: ${SECRET}",
         "start_date: ${SECRET}",
         "gold: {g: {sql: '${SECRET}'}}",
+        "defaults: {source: {delta: {table: '${SECRET}', path: '${SECRET}', columns: ['${SECRET}', '${SECRET}']}}}",
+        "defaults: {source: {delta: {table: 'x${SECRET}.t', where: '${SECRET} x y'}}}",
         "gold: {g: {sql: 'SELECT a FROM ${SECRET}'}}",
         "gold: {g: {sql: 'SELECT a FROM silver.t', load: '${SECRET}'}}",
         "gold: {g: {aggregate: {from: '${SECRET}', measures: {a: '${SECRET}'}}}}",

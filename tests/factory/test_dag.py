@@ -81,6 +81,18 @@ def test_the_environment_stays_out_of_what_airflow_shows_of_the_dag(
     assert "| gold.per_day | silver.orders | replace |" in shown
 
 
+def test_airflow_shows_where_each_table_comes_from(build: Build) -> None:
+    others = """\
+  customers: {source: {jdbc: {conn_id: db, table: customers}}, extract: {mode: full}}
+  sales: {source: {delta: {table: silver.sales}}, extract: {mode: incremental}}
+"""
+    shown = str(build(small().replace("tables:\n", f"tables:\n{others}")).doc_md)
+
+    assert "| orders | csv |" in shown
+    assert "| customers | jdbc | full, bronze alone |" in shown
+    assert "| sales | delta | incremental, bronze alone |" in shown
+
+
 def test_building_twice_gives_the_same_version(build: Build) -> None:
     from airflow.models.serialized_dag import SerializedDagModel
     from airflow.serialization.serialized_objects import DagSerialization

@@ -13,6 +13,7 @@ AUDIT_COLUMNS = words(
     "_ingested_at _ingested_by _batch_id _sequence _deleted_at _bronze_ingestion_timestamp _source_file "
     "_source_system _processing_date _record_hash _run_id _corrupt_record"
 )
+CHANGE_COLUMNS = words("_change_type _commit_version _commit_timestamp")
 
 
 class Names:

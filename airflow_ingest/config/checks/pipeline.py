@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from airflow_ingest.config.checks.delta import check_foreign
 from airflow_ingest.config.checks.gold import check_gold, gold_columns, gold_inputs
 from airflow_ingest.config.checks.names import Names
 from airflow_ingest.config.checks.silver import silver_columns
@@ -39,7 +40,9 @@ def check_pipeline(data: dict[str, Any], report: Report, stem: str) -> None:
             )
         if isinstance(table, dict):
             check_table(table, ("tables", name), report, schedule=schedule)
-    _check_all_gold(tables, block(data, "gold"), report)
+    gold = block(data, "gold")
+    check_foreign(tables, gold, report)
+    _check_all_gold(tables, gold, report)
 
 
 def _check_all_gold(tables: dict[str, Any], gold: dict[str, Any], report: Report) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from airflow_ingest.config.checks.names import AUDIT_COLUMNS, Names, check_expression, check_list
+from airflow_ingest.config.checks.names import AUDIT_COLUMNS, CHANGE_COLUMNS, Names, check_expression, check_list
 from airflow_ingest.config.checks.types import type_problem
 from airflow_ingest.config.report import Report, block, is_absent
 from airflow_ingest.config.served import check_served, check_served_value
@@ -54,6 +54,9 @@ def _check_columns(silver: dict[str, Any], at: KeyPath, report: Report) -> None:
             continue
         if name.casefold() in AUDIT_COLUMNS:
             report.add(path, f"the column {quote(name)} is written by every load", "Choose another name.", at_key=True)
+        if name.casefold() in CHANGE_COLUMNS:
+            hint = f"Choose another name: {name.strip('_')}: {{from: {name}}}."
+            report.add(path, f"the column {quote(name)} belongs to silver's own change feed", hint, at_key=True)
         if name.casefold() in seen:
             problem = f"{quote(name)} and {quote(seen[name.casefold()])} are one column to Spark"
             report.add(path, problem, "Choose another name.", at_key=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_ingest.config.checks.delta import check_changes, check_delta
 from airflow_ingest.config.checks.jdbc import check_jdbc
 from airflow_ingest.config.checks.names import Names
 from airflow_ingest.config.checks.options import check_options
@@ -37,6 +38,8 @@ def check_table(table: dict[str, Any], at: KeyPath, report: Report, *, schedule:
         columns = silver_columns(silver, f"silver.{at[-1]}" if at else "silver")
         check_silver(silver, (*at, "silver"), report, columns)
         _check_load(table, silver, at, report)
+        if kinds == ["delta"] and block(table, "extract").get("mode") == "incremental":
+            check_changes(silver, (*at, "silver"), report)
     elif silver is None:
         _check_bronze_only(quality, at, report)
     check_rules(quality, (*at, "quality"), report, columns)
@@ -58,6 +61,8 @@ def _check_source(source: dict[str, Any], kinds: list[str], at: KeyPath, report:
         _check_files(files, (*path, "files"), report)
     if isinstance(source.get("jdbc"), dict):
         check_jdbc(source["jdbc"], (*path, "jdbc"), report)
+    if isinstance(source.get("delta"), dict):
+        check_delta(source["delta"], (*path, "delta"), report)
     if kinds and "files" not in kinds and source.get("options"):
         report.add(
             (*path, "options"), f"options are for files, and the source is {kinds[0]}", "Remove it.", at_key=True
@@ -91,34 +96,37 @@ def _check_extract(table: dict[str, Any], kinds: list[str], at: KeyPath, report:
 
 
 def _check_cursor(extract: dict[str, Any], mode: Any, kinds: list[str], path: KeyPath, report: Report) -> None:
-    in_database = kinds == ["jdbc"]
-    needed = (mode == "incremental" and kinds in (["jdbc"], ["delta"], ["rest"])) or (
-        mode == "interval" and in_database
-    )
+    by_cursor = kinds in (["jdbc"], ["delta"])
+    needed = (mode == "incremental" and kinds in (["jdbc"], ["rest"])) or (mode == "interval" and by_cursor)
     cursor = extract.get("cursor")
     if needed and cursor is None:
         hint = (
-            "Name the time column that says which interval a row belongs to, or write mode: full."
+            f"Name the time column that says which interval a row belongs to, or write {_other_modes(kinds[0])}."
             if mode == "interval"
             else "Name the column that says how far the table has got."
         )
         report.add(path, f"{mode} from {kinds[0]} needs a cursor", hint, at_key=True)
     if isinstance(cursor, str) and not cursor.strip():
         report.add((*path, "cursor"), "must not be empty", "Write a column's name.")
-    if mode == "incremental" and kinds == ["files"]:
+    if mode == "incremental" and kinds in (["files"], ["delta"]):
         for key in ("cursor", "lookback"):
             if extract.get(key) is not None:
-                report.add(
-                    (*path, key),
-                    f"{key} has no use with files: new ones are known by path, size and time",
-                    "Remove it.",
-                    at_key=True,
-                )
-    useless = {"interval": ("lookback",) if in_database else ("cursor", "lookback"), "full": ("cursor", "lookback")}
+                report.add((*path, key), f"{key} has no use with {_KNOWN_BY[kinds[0]]}", "Remove it.", at_key=True)
+    useless = {"interval": ("lookback",) if by_cursor else ("cursor", "lookback"), "full": ("cursor", "lookback")}
     for key in useless.get(mode, ()) if isinstance(mode, str) else ():
         if extract.get(key) is not None:
-            hint = "Remove it, or write mode: incremental."
+            hint = "Remove it." if kinds == ["delta"] else "Remove it, or write mode: incremental."
             report.add((*path, key), f"{key} has no use with extract mode {mode}", hint, at_key=True)
+
+
+_KNOWN_BY = {
+    "files": "files: new ones are known by path, size and time",
+    "delta": "a Delta table: what is new is known by its versions",
+}
+
+
+def _other_modes(kind: str) -> str:
+    return "mode: incremental (what was committed since) or mode: full" if kind == "delta" else "mode: full"
 
 
 def _check_load(table: dict[str, Any], silver: dict[str, Any], at: KeyPath, report: Report) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_ingest.config import Gold
 from airflow_ingest.lakehouse.gold.query import Origin, origin
+from airflow_ingest.lakehouse.log import is_feed_gone
 from airflow_ingest.lakehouse.sql import quote
 
 if TYPE_CHECKING:
@@ -66,23 +67,10 @@ def _changed_values(spark: SparkSession, path: str, column: str, first: int, las
     try:
         rows = feed.collect()
     except Exception as error:
-        if any(name in str(error) for name in _FEED_IS_GONE):
+        if is_feed_gone(error):
             return None
         raise
     return [row[0] for row in rows]
-
-
-_FEED_IS_GONE = (
-    "DELTA_MISSING_CHANGE_DATA",
-    "DELTA_CHANGE_DATA_FEED_INCOMPATIBLE",
-    "DELTA_CHANGE_TABLE_FEED_DISABLED",
-    "DELTA_VERSION_NOT_FOUND",
-    "DELTA_FILE_NOT_FOUND",
-    "PATH_NOT_FOUND",
-    "FAILED_READ_FILE.FILE_NOT_EXIST",
-    "VersionNotFoundException",
-    "FileNotFoundException",
-)
 
 
 def reach(gold: Gold) -> timedelta:

@@ -10,6 +10,7 @@ from airflow_ingest.config import Column, Silver
 from airflow_ingest.lakehouse.errors import SchemaMismatch
 from airflow_ingest.lakehouse.expressions import losses, source_columns
 from airflow_ingest.lakehouse.sql import literal, quote
+from airflow_ingest.lakehouse.tables import CHANGE_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,11 @@ class Projected:
 
 
 def project(silver: Silver, available: Sequence[str]) -> list[Projected]:
-    """Silver's columns in their order, from a source that has the columns `available`."""
+    """Silver's columns in their order, from a source that has the columns `available`.
+
+    What a change feed says of a row is there for silver to read, and gets there only where a column asks for it.
+    """
+    available = [name for name in available if name not in CHANGE_COLUMNS]
     if silver.columns is None:
         return [Projected(name, quote(name)) for name in available]
     named = [_column(name, column) for name, column in silver.columns.items()]

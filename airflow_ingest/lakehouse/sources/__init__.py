@@ -21,6 +21,11 @@ def source_of(lake: Lake, name: str, table: Table, *, files: str | None, databas
         if database is None:
             raise LakehouseError(f"tables.{name} reads a database, and none was given.")
         return Rows(table.source.jdbc, table.extract, database)
+    if table.source.delta is not None:
+        from airflow_ingest.lakehouse.sources.delta import Changes, Snapshot
+
+        kind = Changes if table.extract.mode == "incremental" else Snapshot
+        return kind(name, table.source.delta, table.extract, lake)
     from airflow_ingest.lakehouse.sources.files import Files
 
     if files is None:

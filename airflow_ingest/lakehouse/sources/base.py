@@ -5,10 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
+from airflow_ingest.lakehouse import cursors
+from airflow_ingest.lakehouse.errors import LakehouseError
+from airflow_ingest.lakehouse.model import CursorRange
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from airflow_ingest.lakehouse.model import Batch, RunInfo
+    from airflow_ingest.lakehouse.model import Batch, CursorKind, RunInfo
 
 CORRUPT_RECORD = "_corrupt_record"
 SOURCE_FILE = "_source_file"
@@ -49,3 +53,16 @@ class TableSource(ABC):
     def told(self, error: Exception) -> Exception:
         """`error` as a person should see it."""
         return error
+
+
+def interval_range(draft: Batch, cursor: str, kind: CursorKind) -> CursorRange:
+    """The rows of `draft`'s data interval by a cursor of that kind. Raises LakehouseError where either has none."""
+    if draft.interval is None:
+        raise LakehouseError(f"tables.{draft.table}: the run {draft.run_id!r} has no data interval to load.")
+    if kind == "number":
+        raise LakehouseError(
+            f"tables.{draft.table}: the cursor {cursor!r} is a number, and `extract: {{mode: interval}}` "
+            "needs a date or a time. Name another cursor, or use `extract: {mode: incremental}`."
+        )
+    low, high = cursors.bounds(draft.interval, kind)
+    return CursorRange(cursor=cursor, kind=kind, low=low, high=high, closed="left")

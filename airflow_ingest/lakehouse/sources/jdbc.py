@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -12,11 +11,11 @@ from pyspark.sql import functions as F
 from airflow_ingest.config import Extract, IngestError, Jdbc
 from airflow_ingest.lakehouse import cursors
 from airflow_ingest.lakehouse.errors import LakehouseError, NothingToLoad, SourceUnreadable
-from airflow_ingest.lakehouse.model import Batch, CursorKind, CursorRange, RunInfo, Watermark, short_hash
-from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE, TableSource
+from airflow_ingest.lakehouse.model import Batch, CursorKind, CursorRange, RunInfo, Watermark
+from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE, TableSource, interval_range
 from airflow_ingest.lakehouse.sources.database import Database
 from airflow_ingest.lakehouse.spark_errors import brief
-from airflow_ingest.lakehouse.watermarks import batch_of_run, increments, next_transaction, watermark_of
+from airflow_ingest.lakehouse.watermarks import increment, increment_again, increments, watermark_of
 
 _ALIAS = "airflow_ingest_source"
 _FROM_DATABASE = ("SQLException", "java.sql.", "FAILED_JDBC", "JDBC_EXTERNAL_ENGINE", "UnknownHost", "ConnectException")
@@ -42,34 +41,22 @@ class Rows(TableSource):
             return draft
         kind, newest = self._newest(spark)
         if self.extract.mode == "interval" or (run.in_its_lane and kind != "number"):
-            return draft.model_copy(update={"range": self._interval(draft, kind)})
+            return draft.model_copy(update={"range": interval_range(draft, self._cursor, kind)})
         log = increments(spark, bronze)
         watermark = watermark_of(log)
-        before = batch_of_run(log, run.run_id)
-        if before is None and run.in_its_lane and watermark:
+        if again := increment_again(log, draft):
+            return again
+        if run.in_its_lane and watermark:
             raise NothingToLoad(
                 f"{draft.table} is loaded by `{self._cursor}`, which counts and has no intervals: a {run.kind} run for "
                 "one interval leaves it as it is. Its next scheduled run goes on from the watermark."
             )
-        transaction = next_transaction(log)
-        if before is not None:
-            again = {"generation": draft.generation, "transaction": transaction, "repeats": True}
-            return before.model_copy(update={**again, "watermark": watermark})
         if watermark and (watermark.cursor, watermark.kind) != (self._cursor, kind):
             watermark = None
         range_ = self._onwards(kind, watermark, newest)
         reached = range_.high
-        return draft.model_copy(
-            update={
-                "id": short_hash(run.pipeline, draft.table, run.run_id, range_.since),
-                "interval": None,
-                "processing_date": datetime.now(timezone.utc).date(),
-                "planned": datetime.now(timezone.utc),
-                "range": range_,
-                "watermark": Watermark(cursor=self._cursor, kind=kind, value=reached) if reached else None,
-                "transaction": transaction,
-            }
-        )
+        mark = Watermark(cursor=self._cursor, kind=kind, value=reached) if reached else None
+        return increment(log, draft, run, range_.since, range=range_, watermark=mark)
 
     def read(self, spark: SparkSession, batch: Batch) -> DataFrame:
         """The batch's rows, typed as the database has them."""
@@ -106,28 +93,9 @@ class Rows(TableSource):
     def _select(self, range_: CursorRange | None, what: str = "") -> str:
         columns = ", ".join(map(self.database.quote, self.jdbc.columns)) or "*"
         conditions = [f"(\n{self.jdbc.where}\n)"] if self.jdbc.where else []
-        conditions += self._within(range_) if range_ else []
+        conditions += [cursors.within(range_, self.database.quote(range_.cursor))] if range_ else []
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         return f"SELECT {what or columns} FROM {self._relation}{where}"
-
-    def _within(self, range_: CursorRange) -> list[str]:
-        if range_.high is None:
-            return ["1 = 0"]
-        column = self.database.quote(range_.cursor)
-        above, below = (">", "<=") if range_.closed == "right" else (">=", "<")
-        low = [f"{column} {above} {cursors.literal(range_.low)}"] if range_.low is not None else []
-        return [*low, f"{column} {below} {cursors.literal(range_.high)}"]
-
-    def _interval(self, draft: Batch, kind: CursorKind) -> CursorRange:
-        if draft.interval is None:
-            raise LakehouseError(f"tables.{draft.table}: the run {draft.run_id!r} has no data interval to load.")
-        if kind == "number":
-            raise LakehouseError(
-                f"tables.{draft.table}: the cursor {self._cursor!r} is a number, and `extract: {{mode: interval}}` "
-                "needs a date or a time. Name another cursor, or use `extract: {mode: incremental}`."
-            )
-        low, high = cursors.bounds(draft.interval, kind)
-        return CursorRange(cursor=self._cursor, kind=kind, low=low, high=high, closed="left")
 
     def _onwards(self, kind: CursorKind, watermark: Watermark | None, newest: str | None) -> CursorRange:
         since = watermark.value if watermark else None
