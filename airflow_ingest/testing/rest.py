@@ -34,6 +34,8 @@ class DagRun:
     state: str
     run_type: str
     logical_date: datetime | None
+    started: datetime | None = None
+    ended: datetime | None = None
 
     @property
     def finished(self) -> bool:
@@ -48,6 +50,8 @@ class TaskRun:
     state: str | None
     try_number: int
     duration: float | None
+    started: datetime | None = None
+    ended: datetime | None = None
 
     @property
     def finished(self) -> bool:
@@ -107,7 +111,11 @@ class AirflowApi:
         max_active_runs: int = 1,
         reprocess: Literal["none", "failed", "completed"] = "none",
     ) -> int:
-        """Asks for a run of every interval from `first` to `last`, both included; returns the backfill's id."""
+        """Asks for a run of every interval from `first` to `last`, both included; returns the backfill's id.
+
+        On SQLite do so while nothing else writes, or from the command line while Airflow is down: at another's write
+        Airflow gives up, and with `reprocess` it deletes runs that were to be repeated.
+        """
         body = {
             "dag_id": dag_id,
             "from_date": first.isoformat(),
@@ -117,6 +125,14 @@ class AirflowApi:
         }
         return int(self._call("POST", "/backfills", json=body)["id"])
 
+    def backfills_ended(self, dag_id: str) -> bool:
+        """Whether Airflow has closed every backfill of a DAG, up to half a minute after the last run of each.
+
+        Only then may another be asked for.
+        """
+        found = self._list("/backfills", "backfills", dag_id=dag_id)
+        return all(backfill["completed_at"] is not None for backfill in found)
+
     def runs(self, dag_id: str) -> list[DagRun]:
         """Every run of a DAG, oldest interval first."""
         found = self._list(f"/dags/{_quoted(dag_id)}/dagRuns", "dag_runs", order_by="logical_date")
@@ -125,7 +141,10 @@ class AirflowApi:
     def tasks(self, dag_id: str, run_id: str) -> list[TaskRun]:
         """The tasks of one run."""
         found = self._list(f"{_run_path(dag_id, run_id)}/taskInstances", "task_instances")
-        return [TaskRun(task["task_id"], task["state"], task["try_number"], task["duration"]) for task in found]
+        return [
+            TaskRun(task["task_id"], task["state"], task["try_number"], task["duration"], *_from_to(task))
+            for task in found
+        ]
 
     def log(self, dag_id: str, run_id: str, task_id: str, try_number: int) -> str:
         """What a task wrote in one try, a line per event, without the marks that fold it in the UI."""
@@ -186,15 +205,16 @@ def _run_path(dag_id: str, run_id: str) -> str:
 
 
 def _dag_run(body: Mapping[str, Any]) -> DagRun:
-    date = body["logical_date"]
-    return DagRun(
-        body["dag_run_id"], body["state"], body["run_type"], datetime.fromisoformat(_offset(date)) if date else None
-    )
+    return DagRun(body["dag_run_id"], body["state"], body["run_type"], _time(body["logical_date"]), *_from_to(body))
 
 
-def _offset(timestamp: str) -> str:
-    """Python 3.10 does not read the Z of ISO 8601."""
-    return timestamp.removesuffix("Z") + "+00:00" if timestamp.endswith("Z") else timestamp
+def _from_to(body: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
+    return _time(body["start_date"]), _time(body["end_date"])
+
+
+def _time(timestamp: str | None) -> datetime | None:
+    """A time of the API, which ends in a Z that Python 3.10 does not read."""
+    return datetime.fromisoformat(timestamp.replace("Z", "+00:00")) if timestamp else None
 
 
 def _log_line(event: str | Mapping[str, Any]) -> str:

@@ -2,9 +2,14 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,17 +39,64 @@ class Site:
         draft.write_text(text)
         draft.rename(self.dags / name)
 
+    def backfill(self, dag_id: str, first: datetime, last: datetime, *, reprocess: str = "none") -> None:
+        """Asks for a backfill, four runs at once, while Airflow is down, and starts it again.
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, spark_server: ServerStatus) -> Iterator[Site]:
-    """An Airflow with nothing but the loader that users copy; its tasks share the test run's Spark."""
-    folder = tmp_path_factory.mktemp("live")
+        On SQLite a write of the scheduler at that moment makes Airflow give up, and delete runs it was to repeat.
+        """
+        self.airflow.stop()
+        wanted = {"dag-id": dag_id, "from-date": first.isoformat(), "to-date": last.isoformat()}
+        how = {"max-active-runs": "4", "reprocess-behavior": reprocess}
+        options = [part for name, value in {**wanted, **how}.items() for part in (f"--{name}", value)]
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", "backfill", "create", *options],
+            env=self.airflow.environment(),
+            cwd=self.airflow.home,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        self.airflow.start()
+
+    def failures(self, dag_id: str) -> str:
+        """What the failed tasks of a DAG wrote."""
+        api = self.airflow.api
+        return "\n\n".join(
+            f"{run.run_id} {task.task_id}\n{api.log(dag_id, run.run_id, task.task_id, task.try_number)}"
+            for run in api.runs(dag_id)
+            for task in api.tasks(dag_id, run.run_id)
+            if task.state == "failed"
+        )
+
+
+@contextmanager
+def running(folder: Path, **airflow: Any) -> Iterator[Site]:
+    """An Airflow with nothing but the loader that users copy; its tasks share the test run's Spark.
+
+    `airflow` are further arguments of `LocalAirflow`.
+    """
     dags, landing, lake = (folder / name for name in ("dags", "landing", "lake"))
     dags.mkdir()
     landing.mkdir()
     shutil.copy(REPOSITORY / "dags" / "ingest_loader.py", dags)
     names = {"LANDING_ROOT": landing, "LAKE_ROOT": lake, "AIRFLOW_INGEST_HOME": os.environ["AIRFLOW_INGEST_HOME"]}
     env = {name: str(value) for name, value in names.items()}
-    with LocalAirflow(folder / "airflow", dags, env=env, schedule=False) as airflow:
-        yield Site(airflow, dags, landing, lake)
-    assert airflow.processes() == []
+    with LocalAirflow(folder / "airflow", dags, env=env, **airflow) as local:
+        yield Site(local, dags, landing, lake)
+    assert local.processes() == []
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, spark_server: ServerStatus) -> Iterator[Site]:
+    """An Airflow that runs what it is told to."""
+    with running(tmp_path_factory.mktemp("live"), schedule=False) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def busy_site(tmp_path_factory: pytest.TempPathFactory, spark_server: ServerStatus) -> Iterator[Site]:
+    """An Airflow that runs what is due as well, many tasks at once."""
+    with running(tmp_path_factory.mktemp("busy"), schedule=True, parallelism=6) as site:
+        yield site

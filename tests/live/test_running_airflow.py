@@ -61,18 +61,8 @@ def _backfilled(site: Site) -> list[DagRun]:
         lambda: all(run.finished for run in airflow.api.runs("shop")), timeout=240, what="the backfill", poll=1
     )
     runs = airflow.api.runs("shop")
-    assert [(run.run_type, run.state) for run in runs] == [("backfill", "success")] * 2, _failures(site, runs)
+    assert [(run.run_type, run.state) for run in runs] == [("backfill", "success")] * 2, site.failures("shop")
     return runs
-
-
-def _failures(site: Site, runs: list[DagRun]) -> str:
-    api = site.airflow.api
-    return "\n\n".join(
-        f"{task.task_id}\n{api.log('shop', run.run_id, task.task_id, task.try_number)}"
-        for run in runs
-        for task in api.tasks("shop", run.run_id)
-        if task.state == "failed"
-    )
 
 
 def _broken(site: Site) -> list[BrokenFile]:
