@@ -101,7 +101,7 @@ def stages(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Ite
 @example([Run(1, {0: 5}), Run(2, {0: 7, 1: 1}), Run(2, {1: 1}, "backfill")])
 @example([Run(1, {0: 5}, killed=(3, "after")), Run(2, {1: 1})])
 @example([Run(2, {0: "gone"}), Run(1, {0: 5, 1: 1}), Run(2, {})])
-@given(sequence=st.lists(runs, min_size=2, max_size=6 if ALL else 3))
+@given(sequence=st.lists(runs, min_size=2, max_size=6 if ALL else 2))
 def test_any_sequence_ends_as_one_clean_pass_would(stages: Iterator[Days], sequence: list[Run]) -> None:
     lake = next(stages)
     left = list(sequence)

@@ -27,12 +27,14 @@ def test_a_file_without_rows_is_an_empty_batch(bench: Workbench, content: str) -
     assert bench.rows(bench.lake.silver("orders")) == []
 
 
+@pytest.mark.slow
 def test_an_empty_file_on_a_later_day_leaves_the_table_as_it_is(bench: Workbench) -> None:
     bench.load(csv_table(), bench.write("a.csv", "id,amount,note\n1,2,x\n"), day=1)
     bench.load(csv_table(), bench.write("b.csv", ""), day=2)
     assert bench.rows(bench.lake.silver("orders")) == [(1, 2, "x")]
 
 
+@pytest.mark.slow
 def test_a_reordered_header_is_followed(bench: Workbench) -> None:
     bench.load(csv_table(), bench.write("x.csv", "note,id,amount\nhello,1,20\n"))
     assert bench.rows(bench.lake.silver("orders")) == [(1, 20, "hello")]
@@ -61,6 +63,7 @@ def test_a_header_without_another_column_warns_and_gives_null(bench: Workbench) 
     assert gate.reasons == ("the source has no column 'note': it is NULL in this batch",)
 
 
+@pytest.mark.slow
 def test_enforced_bronze_needs_every_column_that_silver_reads(bench: Workbench) -> None:
     table = csv_table(bronze={"schema": "enforce"})
     loaded = bench.ingest(table, bench.write("x.csv", "id,amount,remark\n1,2,a\n"))
@@ -97,6 +100,7 @@ def test_a_truncated_gzip_gives_the_rows_before_the_break_and_a_dead_letter(benc
     assert message.startswith("unreadable file: ")
 
 
+@pytest.mark.slow
 def test_a_file_that_is_no_gzip_at_all_is_one_dead_letter(bench: Workbench) -> None:
     bench.write("good.csv", "id,amount,note\n1,10,a\n")
     bench.write("bad.csv.gz", b"this is not gzip")
@@ -116,17 +120,20 @@ def test_a_header_in_another_encoding_is_refused_with_the_remedy(bench: Workbenc
         bench.ingest(csv_table(), bench.write("x.csv", "id,amount,café\n1,10,x\n".encode("latin-1")))
 
 
+@pytest.mark.slow
 def test_a_declared_encoding_is_followed(bench: Workbench) -> None:
     source = {"files": "x", "format": "csv", "options": {"encoding": "ISO-8859-1"}}
     bench.load(csv_table(source=source), bench.write("x.csv", "id,amount,note\n1,10,café\n".encode("latin-1")))
     assert bench.rows(bench.lake.silver("orders"), "note") == [("café",)]
 
 
+@pytest.mark.slow
 def test_a_byte_order_mark_is_not_part_of_the_first_name(bench: Workbench) -> None:
     bench.load(csv_table(), bench.write("x.csv", b"\xef\xbb\xbfid,amount,note\n1,10,a\n"))
     assert bench.rows(bench.lake.silver("orders"), "id") == [(1,)]
 
 
+@pytest.mark.slow
 def test_quotes_are_doubled_as_rfc_4180_says(bench: Workbench) -> None:
     bench.load(csv_table(), bench.write("x.csv", 'id,amount,note\n1,10,"say ""hi"", ok"\n'))
     assert bench.rows(bench.lake.silver("orders"), "note") == [('say "hi", ok',)]
@@ -177,12 +184,14 @@ def test_json_leaves_stay_as_they_came_and_broken_lines_go_to_the_dlq(bench: Wor
     assert bench.rows(bench.lake.dlq("orders"), "raw") == [("not json",), ('{"id": 2, "amount": 2',), (None,)]
 
 
+@pytest.mark.slow
 def test_json_with_no_good_line_at_all_is_rejected_whole(bench: Workbench) -> None:
     loaded = bench.ingest(json_table(), bench.write("x.json", "oops\n{nope\n"))
     assert loaded.rows.read == 2
     assert bench.gate(json_table(), loaded).rows.rejected == 2
 
 
+@pytest.mark.slow
 def test_parquet_keeps_its_types(bench: Workbench) -> None:
     folder = str(bench.landing / "p")
     bench.spark.sql("SELECT 1 AS id, 2 AS amount, 'x' AS note").write.parquet(folder)

@@ -78,6 +78,7 @@ def test_nothing_new_is_nothing_done(bench: Workbench) -> None:
     assert (again.status, again.version) == ("unchanged", first.version)
 
 
+@pytest.mark.slow
 def test_a_changed_query_is_recomputed_whole(bench: Workbench) -> None:
     load_day(bench, 1, "1,2026-01-01,10")
     bench.refresh("daily", daily())
@@ -114,6 +115,7 @@ def test_a_rolling_window_reaches_the_days_after_a_late_row(bench: Workbench) ->
     }
 
 
+@pytest.mark.slow
 def test_overwrite_replaces_the_whole_table(bench: Workbench) -> None:
     load_day(bench, 1, "1,2026-01-01,10")
     whole = daily(load="overwrite", partition_by=[])

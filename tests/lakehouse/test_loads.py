@@ -160,6 +160,7 @@ def test_a_live_run_also_takes_what_was_left_behind_oldest_first(bench: Workbenc
     assert [batch.id for batch in third.pending] == [first.batch.id, third.batch.id]
 
 
+@pytest.mark.slow
 def test_a_backfill_takes_its_own_batch_only(bench: Workbench) -> None:
     bench.ingest(csv_table(), bench.write("a.csv", DAY), day=1, kind="live")
     second = bench.ingest(csv_table(), bench.write("b.csv", DAY), day=2, kind="backfill")
@@ -167,6 +168,7 @@ def test_a_backfill_takes_its_own_batch_only(bench: Workbench) -> None:
     assert second.pending == (second.batch,)
 
 
+@pytest.mark.slow
 def test_a_held_batch_is_not_pending_until_it_is_loaded_again(bench: Workbench) -> None:
     table = csv_table(quality={"rules": [{"row_count": {"min": 5}}]})
     first = bench.ingest(table, bench.write("a.csv", DAY), day=1, kind="live")
@@ -238,6 +240,7 @@ def test_a_broken_batch_rule_blocks(bench: Workbench, rule: Any, content: str, r
     assert reason in gate.reasons[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["1,10,a\n", "x,10,a\n", ""], ids=["none rejected", "all rejected", "no rows"])
 def test_the_gate_counts_under_adaptive_execution_too(bench: Workbench, content: str) -> None:
     bench.spark.conf.set("spark.sql.adaptive.enabled", "true")

@@ -35,6 +35,7 @@ def test_a_replayed_row_keeps_its_place_and_does_not_overwrite_a_newer_one(bench
     assert bench.rows(bench.lake.silver("orders")) == [(1, 2, "day two")]
 
 
+@pytest.mark.slow
 def test_a_dry_run_counts_and_changes_nothing(bench: Workbench) -> None:
     bench.load(csv_table(), bench.write("x.csv", BAD_DAY))
     result = replay_dlq(bench.spark, bench.lake, "orders", csv_table(), run(9), fix={"amount": "'1'"}, dry_run=True)

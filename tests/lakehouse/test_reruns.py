@@ -76,6 +76,7 @@ def test_a_day_whose_gate_failed_is_taken_by_the_next_live_run(bench: Workbench)
     }
 
 
+@pytest.mark.slow
 def test_a_backfill_takes_its_own_batch_alone(bench: Workbench) -> None:
     table = csv_table()
     bench.ingest(table, day(bench, 1, "1,1,a\n"), day=1, kind="live")
@@ -86,6 +87,7 @@ def test_a_backfill_takes_its_own_batch_alone(bench: Workbench) -> None:
     assert [batch.run_id for batch in third.pending] == ["run_1", "run_3"]
 
 
+@pytest.mark.slow
 def test_a_batch_stays_behind_however_many_commits_come_after_it(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +169,7 @@ def test_where_the_log_was_cleaned_up_the_rows_tell_what_is_behind(bench: Workbe
     assert {batch.run_id for batch in behind} == {"run_1", "run_3"}
 
 
+@pytest.mark.slow
 def test_a_whole_table_older_than_the_published_one_is_superseded(bench: Workbench) -> None:
     table = csv_table({"load": "overwrite"}, extract={"mode": "full"})
     old = bench.ingest(table, day(bench, 1, "1,1,old\n"), day=1, kind="live")

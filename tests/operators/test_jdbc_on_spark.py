@@ -96,6 +96,7 @@ def bronze(spark: SparkSession, folder: Path) -> list[tuple[Any, ...]]:
     return sorted(map(tuple, rows))
 
 
+@pytest.mark.slow
 def test_a_table_in_full_is_loaded_once_per_run(load: Load, spark: SparkSession, tmp_path: Path) -> None:
     for _ in range(2):
         result = load({"mode": "full"})
@@ -104,6 +105,7 @@ def test_a_table_in_full_is_loaded_once_per_run(load: Load, spark: SparkSession,
         assert bronze(spark, tmp_path) == [(1, "one"), (2, "two")]
 
 
+@pytest.mark.slow
 def test_increments_go_on_where_the_last_run_ended(
     load: Load, postgres: Postgres, spark: SparkSession, tmp_path: Path
 ) -> None:

@@ -121,6 +121,7 @@ def test_a_jvm_whose_supervisor_was_killed_goes_too_and_is_replaced(own_home: Pa
     assert jvms(own_home) == [new]
 
 
+@pytest.mark.slow
 def test_other_settings_get_another_server_and_equal_ones_the_same() -> None:
     one = start_server()
     other = start_server(Embedded(memory="600m"))
@@ -170,6 +171,7 @@ def test_a_server_that_dies_at_its_start_says_why() -> None:
         start_server(Embedded(memory="1k"))
 
 
+@pytest.mark.slow
 def test_a_server_that_takes_too_long_says_where_to_look() -> None:
     with pytest.raises(RuntimeProblem, match=r"(?s)not come up within 0 s.*AIRFLOW_INGEST_SPARK_START_TIMEOUT"):
         start_server(Embedded(cores="1", start_timeout=timedelta(seconds=0.1)))

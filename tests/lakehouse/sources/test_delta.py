@@ -160,6 +160,7 @@ def test_a_run_takes_its_versions_again_and_a_version_without_rows_counts(bench:
     assert transactions == [5, 4, 3, 2, 1]
 
 
+@pytest.mark.slow
 def test_a_snapshot_is_of_the_version_that_was_planned(
     bench: Workbench, sales: Sales, monkeypatch: pytest.MonkeyPatch
 ) -> None:
