@@ -146,6 +146,11 @@ class AirflowApi:
             for task in found
         ]
 
+    def clear(self, dag_id: str, run_id: str) -> None:
+        """Has every task of a run done again, however it ended."""
+        body = {"dry_run": False, "dag_run_id": run_id, "only_failed": False}
+        self._call("POST", f"/dags/{_quoted(dag_id)}/clearTaskInstances", json=body)
+
     def log(self, dag_id: str, run_id: str, task_id: str, try_number: int) -> str:
         """What a task wrote in one try, a line per event, without the marks that fold it in the UI."""
         path = f"{_run_path(dag_id, run_id)}/taskInstances/{_quoted(task_id)}/logs/{try_number}"
