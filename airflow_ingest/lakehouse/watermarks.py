@@ -10,8 +10,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from airflow_ingest.lakehouse.cursors import as_text, from_spark, kind_of
 from airflow_ingest.lakehouse.log import Commit, history, in_effect
 from airflow_ingest.lakehouse.model import Batch, RunInfo, Watermark, short_hash
+from airflow_ingest.lakehouse.sql import quote
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -41,9 +43,40 @@ def watermark_of(log: Sequence[Commit]) -> Watermark | None:
     return newest.watermark if newest else None
 
 
+def watermark_in_rows(spark: SparkSession, bronze: str, log: Sequence[Commit], cursor: str) -> Watermark | None:
+    """Where the table is by its rows, if its `log` was cleaned up past the last incremental batch; else None.
+
+    Backfills are left out, for they may be ahead of it: their rows have the end of an interval for their order, in
+    whole seconds, and an incremental batch has the moment at which it was planned.
+    """
+    from pyspark.sql import functions as F
+
+    from airflow_ingest.lakehouse.bronze import BATCH_ORDER
+
+    if not _is_cut_off(log):
+        return None
+    rows = spark.read.format("delta").load(bronze)
+    field = next((field for field in rows.schema.fields if field.name == cursor), None)
+    kind = kind_of(field.dataType) if field else None
+    if kind is None:
+        return None
+    incremental = rows.where(F.unix_micros(BATCH_ORDER) % 1_000_000 != 0)
+    value = incremental.select(as_text(F.max(quote(cursor)), kind)).collect()[0][0]
+    return None if value is None else Watermark(cursor=cursor, kind=kind, value=from_spark(value, kind))
+
+
 def next_transaction(log: Sequence[Commit]) -> int:
-    """The version for the next incremental batch. A RESTORE does not give versions back, so undone commits count."""
+    """The version for the next incremental batch. A RESTORE does not give versions back, so undone commits count.
+
+    Where the log no longer tells the last one, the table's version is above it: each took a commit.
+    """
+    if _is_cut_off(log):
+        return log[0].version + 1
     return max((batch.transaction or 0 for batch in _batches(log)), default=0) + 1
+
+
+def _is_cut_off(log: Sequence[Commit]) -> bool:
+    return bool(log) and log[-1].version > 0 and not any(_batches(log))
 
 
 def increment(log: Sequence[Commit], draft: Batch, run: RunInfo, since: str | None, **pinned: Any) -> Batch:
@@ -56,7 +89,7 @@ def increment(log: Sequence[Commit], draft: Batch, run: RunInfo, since: str | No
         "id": short_hash(run.pipeline, draft.table, run.run_id, since),
         "interval": None,
         "processing_date": now.date(),
-        "planned": now,
+        "planned": now.replace(microsecond=now.microsecond or 1),
         "transaction": next_transaction(log),
     }
     return draft.model_copy(update={**own, **pinned})

@@ -33,7 +33,13 @@ from airflow_ingest.lakehouse.spark_errors import brief
 from airflow_ingest.lakehouse.sql import quote
 from airflow_ingest.lakehouse.sql import table as sql_table
 from airflow_ingest.lakehouse.tables import CHANGE_COLUMNS, FEED, OWNER
-from airflow_ingest.lakehouse.watermarks import increment, increment_again, increments, newest_increment
+from airflow_ingest.lakehouse.watermarks import (
+    increment,
+    increment_again,
+    increments,
+    newest_increment,
+    watermark_in_rows,
+)
 
 CHANGE_TYPE, COMMIT_VERSION, COMMIT_TIMESTAMP = CHANGE_COLUMNS
 _OF_LOADS = {*AUDIT_COLUMNS, CORRUPT_RECORD, "_ingested_at", "_ingested_by", "_sequence"}
@@ -157,7 +163,7 @@ class Changes(Snapshot):
         again = increment_again(log, draft)
         if again and again.versions:
             return again
-        mark = last.watermark if last else None
+        mark = last.watermark if last else watermark_in_rows(spark, bronze, log, COMMIT_VERSION)
         since = int(mark.value) if mark and mark.cursor == COMMIT_VERSION else None
         if since is not None:
             self._check_onwards(draft, run, since, now.to)

@@ -15,7 +15,7 @@ from airflow_ingest.lakehouse.model import Batch, CursorKind, CursorRange, RunIn
 from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE, TableSource, interval_range
 from airflow_ingest.lakehouse.sources.database import Database
 from airflow_ingest.lakehouse.spark_errors import brief
-from airflow_ingest.lakehouse.watermarks import increment, increment_again, increments, watermark_of
+from airflow_ingest.lakehouse.watermarks import increment, increment_again, increments, watermark_in_rows, watermark_of
 
 _ALIAS = "airflow_ingest_source"
 _FROM_DATABASE = ("SQLException", "java.sql.", "FAILED_JDBC", "JDBC_EXTERNAL_ENGINE", "UnknownHost", "ConnectException")
@@ -43,7 +43,7 @@ class Rows(TableSource):
         if self.extract.mode == "interval" or (run.in_its_lane and kind != "number"):
             return draft.model_copy(update={"range": interval_range(draft, self._cursor, kind)})
         log = increments(spark, bronze)
-        watermark = watermark_of(log)
+        watermark = watermark_of(log) or watermark_in_rows(spark, bronze, log, self._cursor)
         if again := increment_again(log, draft):
             return again
         if run.in_its_lane and watermark:

@@ -110,6 +110,27 @@ def test_an_interval_of_a_query_is_replaced_and_never_doubled(
     assert (empty.status, empty.rows.read) == ("loaded", 0)
 
 
+@pytest.mark.slow
+def test_where_the_log_was_cleaned_up_the_rows_tell_the_watermark(
+    bench: Workbench, postgres: Postgres, ingest: Callable[..., LoadResult]
+) -> None:
+    table, bronze = orders({"mode": "incremental", "cursor": "updated_at"}), bench.lake.bronze("orders")
+    newest = ingest(table).watermark_to
+    postgres.run("INSERT INTO \"Orders\" (id, updated_at) VALUES (7, '2026-01-07 10:00:00+00')")
+    assert ingest(table, 7, "backfill").rows.read == 1  # ahead of the watermark
+    properties = "'delta.checkpointInterval' = '1', 'note' = '{}'"
+    for note in range(2):
+        bench.spark.sql(f"ALTER TABLE delta.`{bronze}` SET TBLPROPERTIES ({properties.format(note)})")
+    log = Path(bronze, "_delta_log")
+    for file in sorted(log.glob("*.json"))[:-1]:
+        file.unlink()
+    postgres.run("INSERT INTO \"Orders\" (id, updated_at) VALUES (6, '2026-01-06 10:00:00+00')")
+    for _ in range(2):
+        following = ingest(table, 8)
+        assert (following.watermark_from, following.rows.read) == (newest, 2)
+    assert ingest(table, 9).rows.read == 0
+
+
 def test_increments_follow_the_watermark_and_the_lookback_finds_what_was_committed_late(
     bench: Workbench, postgres: Postgres, ingest: Callable[..., LoadResult]
 ) -> None:
