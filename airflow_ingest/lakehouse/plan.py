@@ -170,10 +170,11 @@ def _silver(
     retracted = None
     if not place.first:
         retracted = retraction(spark, lake, table, batch, rows, progress, run, tombstones=tombstones, planned=planned)
+    target = spark.read.format("delta").load(path)
     merge = Merge.of(silver, redo=batch) if retracted else Merge.of(silver, gate.partitions)
     try:
         source = retracted.beside(rows) if retracted else rows
-        metrics = merge.metrics(source, spark.read.format("delta").load(path))
+        metrics = merge.metrics(source, target)
     finally:
         if retracted:
             retracted.release()
@@ -181,7 +182,7 @@ def _silver(
         account = account.model_copy(update={"retracted": retracted.account})
     counts = account.counts(metrics, silver)
     if counts.unaccounted > 0:
-        counts = counts.model_copy(update=left_alone(spark, path, rows, silver, counts.unaccounted))
+        counts = counts.model_copy(update=left_alone(rows, target, silver, counts.unaccounted))
     return {"rows": counts, "statement": merge.sql(path)}
 
 

@@ -86,11 +86,12 @@ def test_a_retry_finds_what_was_published_and_gives_its_account(bench: Workbench
         return refresh_gold(bench.spark, lake, "counted", GOLD, run(2), pins=pins.attempt())
 
     dying("after", "merge silver/orders", merge)
+    bench.load(table, bench.write("3.csv", f"{HEAD}3,9,newer\n"), day=3)
     again = merge()
     assert again.reason == ALREADY_APPLIED
     assert (again.rows.inserted, again.rows.updated, again.rows.superseded, again.rows.unaccounted) == (1, 1, 1, 0)
     deliberate = merge(Kept())
-    assert (deliberate.reason, deliberate.rows.written, deliberate.rows.unchanged) == ("", 0, 2)
+    assert (deliberate.reason, deliberate.rows.written, deliberate.rows.superseded) == ("", 0, 2)
 
     dying("after", "write gold/counted", refresh)
     published = refresh()

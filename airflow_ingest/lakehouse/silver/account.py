@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from airflow_ingest.config import Silver
@@ -62,14 +62,14 @@ class Account(Value):
         )
 
 
-def left_alone(
-    spark: SparkSession, path: str, rows: DataFrame, silver: Silver, settled_elsewhere: int
-) -> Mapping[str, int]:
-    """Splits the rows that the MERGE left alone: superseded by a newer row or deletion, or already there."""
+def left_alone(rows: DataFrame, target: DataFrame, silver: Silver, settled_elsewhere: int) -> Mapping[str, int]:
+    """Splits the `rows` that the MERGE into `target` left alone: superseded by a newer row or deletion, or there.
+
+    Deletions that have come since may have overtaken more of them.
+    """
     newer = F.expr(f"coalesce({column('t', SEQUENCE)} > {column('s', SEQUENCE)}, false)")
-    target = spark.read.format("delta").load(path).alias("t")
-    joined = rows.alias("s").join(target, F.expr(same_key(silver)), "left")
-    superseded = int(joined.agg(F.count_if(newer | F.expr(DEAD))).collect()[0][0])
+    joined = rows.alias("s").join(target.alias("t"), F.expr(same_key(silver)), "left")
+    superseded = min(int(joined.agg(F.count_if(newer | F.expr(DEAD))).collect()[0][0]), settled_elsewhere)
     return {"superseded": superseded, "unchanged": settled_elsewhere - superseded}
 
 

@@ -172,13 +172,14 @@ class _Load:
         return commit
 
     def counts(self, commit: Commit, rows: DataFrame) -> RowCounts:
-        """What became of the rows, by the commit that was made of them."""
+        """What became of the rows, by the commit that was made of them, whatever has been committed since."""
         counts = Account.from_dict(commit.metadata.get(ACCOUNT, {})).counts(commit.metrics, self._silver)
         if counts.unaccounted <= 0 or self._silver.load != "merge":
             return counts
         tombstones = self._tombstones()
         rows = tombstones.overtaking(rows, self.batch) if tombstones else rows
-        left = left_alone(self.spark, self._path, rows, self._silver, counts.unaccounted)
+        target = self.spark.read.format("delta").option("versionAsOf", commit.version).load(self._path)
+        left = left_alone(rows, target, self._silver, counts.unaccounted)
         return counts.model_copy(update=left)
 
     def _tombstones(self) -> Tombstones | None:
