@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
@@ -171,8 +171,11 @@ def _planned_and_loaded(
     """The commit with the run's batch, and whether an earlier attempt made it."""
     pinned = pins.take(_PLAN)
     plan = None if pinned is None else Batch.from_dict(pinned)
-    if plan and (found := _commit_of(spark, lake, plan)):
-        return found, True
+    if plan:
+        commits = history(spark, lake.bronze(name), LOOK_BACK)
+        if found := _commit_of(plan, in_effect(commits)):
+            return found, True
+        plan = None if _commit_of(plan, commits) else plan  # a RESTORE undid it
     if plan is None or not source.still_has(spark, plan):
         plan = source.plan(spark, run, draft_batch(name, table, run), lake.bronze(name))
         pins.put(_PLAN, plan.to_dict())
@@ -182,9 +185,8 @@ def _planned_and_loaded(
     return commit, False
 
 
-def _commit_of(spark: SparkSession, lake: Lake, plan: Batch) -> Commit | None:
-    """The commit that brought `plan` into bronze, if it is there."""
-    commits = in_effect(history(spark, lake.bronze(plan.table), LOOK_BACK))
+def _commit_of(plan: Batch, commits: Iterable[Commit]) -> Commit | None:
+    """The one of `commits` that brought `plan` into bronze, if any."""
     batches = ((commit, commit.metadata.get("batch")) for commit in commits)
     return next((commit for commit, batch in batches if batch and Batch.from_dict(batch).key == plan.key), None)
 

@@ -59,7 +59,7 @@ def replanned(step: Step[P, T]) -> Step[P, T]:
                 if attempt == ATTEMPTS:
                     raise ConflictError(
                         f"{ours}: another writer's commit came first {ATTEMPTS} times ({kind or error}). The last one "
-                        f"was {_winner(error)}. Nothing of this step was written. Run the task again when the other is "
+                        f"was {_winner(error)}. This step is not done. Run the task again when the other is "
                         "done, or keep the two apart (a pool with one slot, another schedule)."
                     ) from error
                 log.warning("%s: %s came first (%s); planning again", ours, _winner(error), kind or error)

@@ -33,7 +33,7 @@ from airflow_ingest.lakehouse.silver.judged import (
     silver_of,
 )
 from airflow_ingest.lakehouse.silver.retraction import retraction
-from airflow_ingest.lakehouse.silver.statement import SOURCE_VIEW, Merge
+from airflow_ingest.lakehouse.silver.statement import SOURCE_VIEW, Merge, Redo
 from airflow_ingest.lakehouse.silver.tombstones import Tombstones
 from airflow_ingest.lakehouse.sources import source_of
 from airflow_ingest.lakehouse.sources.database import Database
@@ -167,11 +167,12 @@ def _silver(
     progress = progress_of(spark, lake, gate.table)
     tombstones = Tombstones.now(spark, lake, gate.table, silver.keys) if silver.delete_when else None
     rows = tombstones.overtaking(rows, batch) if tombstones else rows
-    retracted = None
-    if not place.first:
-        retracted = retraction(spark, lake, table, batch, rows, progress, run, tombstones=tombstones, planned=planned)
     target = spark.read.format("delta").load(path)
-    merge = Merge.of(silver, redo=batch) if retracted else Merge.of(silver, gate.partitions)
+    redo, retracted = None, None
+    if not place.first or (tombstones and tombstones.has(batch)):
+        redo = Redo.of(batch, judged.columns, rows.schema, target.schema)
+        retracted = retraction(spark, lake, table, batch, rows, progress, run, tombstones=tombstones, planned=planned)
+    merge = Merge.of(silver, () if retracted else gate.partitions, redo)
     try:
         source = retracted.beside(rows) if retracted else rows
         metrics = merge.metrics(source, target)

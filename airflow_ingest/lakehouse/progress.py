@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, datetime, time, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, commits_after, history, in_effect, told
 from airflow_ingest.lakehouse.model import Batch, Interval, Value
@@ -47,7 +47,7 @@ def progress_of(spark: SparkSession, lake: Lake, name: str) -> Progress:
     bronze = commits_after(spark, lake.bronze(name), known.bronze)
     newest = {batch.id: batch for batch in known.behind}
     if bronze and bronze[-1].version > known.bronze + 1:
-        newest |= {batch.id: batch for batch in _told_by_rows(spark, lake, name)}
+        newest = {batch.id: batch for batch in _told_by_rows(spark, lake, name)} | newest
     newest |= {batch.id: batch for batch in _batches(reversed(list(in_effect(bronze))))}
     return Progress(
         bronze=bronze[0].version if bronze else known.bronze,
@@ -76,15 +76,18 @@ def _told_by_rows(spark: SparkSession, lake: Lake, name: str) -> list[Batch]:
             id=row[BATCH_ID],
             generation=0,
             run_id=row["_run_id"],
-            interval=_interval(row[PROCESSING_DATE], row[BATCH_ORDER].astimezone(timezone.utc)),
             processing_date=row[PROCESSING_DATE],
+            **_place(row[PROCESSING_DATE], row[BATCH_ORDER].astimezone(timezone.utc)),
         )
         for row in batches.collect()
     ]
 
 
-def _interval(start: date, end: datetime) -> Interval:
-    return Interval(start=min(datetime.combine(start, time(), timezone.utc), end), end=end)
+def _place(start: date, order: datetime) -> dict[str, Any]:
+    """The interval that ends at `order`; or, with a fraction of a second, when an incremental batch was planned."""
+    if order.microsecond:
+        return {"planned": order}
+    return {"interval": Interval(start=min(datetime.combine(start, time(), timezone.utc), order), end=order)}
 
 
 def _newest(silver: Iterable[Commit]) -> Progress:

@@ -20,6 +20,7 @@ from airflow_ingest.lakehouse.errors import LakehouseError, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import LOOK_BACK, history
 from airflow_ingest.lakehouse.model import ReplayResult, RunInfo
+from airflow_ingest.lakehouse.progress import progress_of
 from airflow_ingest.lakehouse.silver.judged import (
     ERRORS,
     SOURCE,
@@ -57,7 +58,8 @@ def replay_dlq(
 
     `rule` and `since` choose letters, `limit` bounds them (oldest first), `fix` gives SQL expressions over the payload
     by column. Silver is merged first, in its own commit, and the letters are marked after it: repeating either is
-    harmless. Letters of a held batch stay as they are. Raises SchemaMismatch for a fix of an unknown column.
+    harmless. Letters of a batch that silver has still to take stay as they are. Raises SchemaMismatch for a fix of an
+    unknown column.
     """
     started = time.monotonic()
     newest = history(spark, lake.dlq(name), 1)
@@ -87,6 +89,8 @@ def _open_letters(
     letters = spark.read.format("delta").option("versionAsOf", version).load(lake.dlq(name))
     letters = letters.where(F.col("status") == F.lit(STATUS_OPEN))
     states = batch_states(spark, lake, name)
+    if behind := [batch.id for batch in progress_of(spark, lake, name).behind]:
+        letters = letters.where(~F.col("_batch_id").isin(behind))
     if held := [key for key, state in states.items() if state in ("held", "discarded")]:
         letters = letters.where(
             ~F.struct("_batch_id", "generation").isin([F.struct(F.lit(b), F.lit(g)) for b, g in held])

@@ -44,7 +44,7 @@ def watermark_of(log: Sequence[Commit]) -> Watermark | None:
 
 
 def watermark_in_rows(spark: SparkSession, bronze: str, log: Sequence[Commit], cursor: str) -> Watermark | None:
-    """Where the table is by its rows, if its `log` was cleaned up past the last incremental batch; else None.
+    """Where the table is by its rows, if its `log` no longer tells, as it was cleaned up or RESTOREd; else None.
 
     Backfills are left out, for they may be ahead of it: their rows have the end of an interval for their order, in
     whole seconds, and an incremental batch has the moment at which it was planned.
@@ -53,7 +53,7 @@ def watermark_in_rows(spark: SparkSession, bronze: str, log: Sequence[Commit], c
 
     from airflow_ingest.lakehouse.bronze import BATCH_ORDER
 
-    if not _is_cut_off(log):
+    if not (_is_cut_off(log) or any(commit.restored is not None for commit in log)):
         return None
     rows = spark.read.format("delta").load(bronze)
     field = next((field for field in rows.schema.fields if field.name == cursor), None)

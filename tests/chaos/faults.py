@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,3 +65,22 @@ def _describe(command: Any) -> str | None:
 
 def _table(path: str) -> str:
     return "/".join(path.split("/")[-2:])
+
+
+class Died(BaseException):
+    """The task is gone."""
+
+
+def dying(moment: str, what: str, step: Callable[[], object]) -> None:
+    """`step`, whose process dies `before` or `after` the write `what`."""
+
+    def strike(when: str) -> Watcher:
+        def watcher(write: Write) -> None:
+            if (when, write.what) == (moment, what):
+                raise Died
+
+        return watcher
+
+    with suppress(Died), watching(strike("before"), strike("after")):
+        step()
+        raise AssertionError(f"no {what} was seen")

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
-from airflow_ingest.lakehouse import plan_table
+from airflow_ingest.lakehouse import LoadResult, merge_silver, plan_table
+from airflow_ingest.lakehouse.model import ALREADY_APPLIED
+from tests.chaos.faults import dying
 from tests.lakehouse.conftest import Workbench, csv_table, run
+from tests.pins import Kept
 
 pytestmark = pytest.mark.spark
 
@@ -51,6 +54,29 @@ def test_a_deletion_that_its_source_takes_back_lets_the_older_change_live(bench:
     assert (corrected.rows.read, corrected.rows.unchanged, corrected.rows.inserted) == (1, 1, 0)
     late = bench.load(table(), day(bench, 3, "I,3,1,30", "I,3,2,31"), day=3)
     assert (silver(bench), late.rows.superseded) == ([(1, 40)], 2)
+
+
+def test_what_an_attempt_that_died_has_deleted_is_taken_back_with_the_deletion(bench: Workbench) -> None:
+    bench.load(table(), day(bench, 3, "I,4,8,80"), day=3)
+    first = bench.ingest(table(), day(bench, 2, "D,5,1,", "I,5,2,20"), day=2)
+    gate = bench.gate(table(), first, 2)
+    dying("before", "merge silver/orders", lambda: bench.merge(table(), gate, 2))
+    bench.load(table(), day(bench, 2, "I,5,2,20"), day=2)  # corrected: nothing is deleted
+    assert bench.load(table(), day(bench, 1, "I,4,1,40"), day=1).rows.inserted == 1
+
+    pins = Kept()
+    bench.load(table(), day(bench, 5, "D,7,1,"), day=5)
+    again = bench.gate(table(), bench.ingest(table(), day(bench, 5, "I,7,3,30"), day=5), 5)
+
+    def merge() -> LoadResult:
+        attempt = pins.attempt()
+        return merge_silver(bench.spark, bench.lake, "orders", table(), run(5), again.batch, again, pins=attempt)
+
+    dying("after", "merge silver/orders", merge)
+    retried = merge()
+    assert (retried.reason, retried.rows.inserted) == (ALREADY_APPLIED, 1)
+    assert silver(bench) == [(1, 40), (2, 20), (3, 30), (8, 80)]
+    assert bench.load(table(), day(bench, 4, "U,6,1,60"), day=4).rows.updated == 1
 
 
 @pytest.mark.slow

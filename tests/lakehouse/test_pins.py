@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
-
 import pytest
 
 from airflow_ingest.config import Gold
 from airflow_ingest.lakehouse import LoadResult, ingest_bronze, merge_silver, refresh_gold
 from airflow_ingest.lakehouse.model import ALREADY_APPLIED
-from tests.chaos.faults import Write, watching
+from tests.chaos.faults import dying
 from tests.lakehouse.conftest import Workbench, csv_table, run
 from tests.pins import Kept
 
@@ -18,25 +15,6 @@ pytestmark = pytest.mark.spark
 
 HEAD = "id,amount,note\n"
 GOLD = Gold.model_validate({"sql": "SELECT count(*) AS orders FROM silver.orders", "load": "overwrite"})
-
-
-class Died(BaseException):
-    """The task is gone."""
-
-
-def dying(moment: str, what: str, step: Callable[[], LoadResult]) -> None:
-    """`step`, whose process dies `before` or `after` the write `what`."""
-
-    def strike(when: str) -> Callable[[Write], None]:
-        def watcher(write: Write) -> None:
-            if (when, write.what) == (moment, what):
-                raise Died
-
-        return watcher
-
-    with suppress(Died), watching(strike("before"), strike("after")):
-        step()
-        pytest.fail(f"no {what} was seen")
 
 
 def test_a_retry_loads_what_was_planned_once_and_a_deliberate_run_plans_anew(bench: Workbench) -> None:

@@ -38,6 +38,18 @@ def test_a_key_that_a_rewritten_file_no_longer_has_falls_back_to_what_the_other_
     assert rows.retracted == 2
 
 
+def test_a_day_that_comes_again_has_what_the_configuration_says_now(bench: Workbench) -> None:
+    columns = {"id": "int", "amount": "int", "note": "string"}
+    file = day(bench, 1, "1,1,a\n2,2,b\n")
+    bench.load(csv_table(), file, day=1)
+    bench.load(csv_table(), day(bench, 2, "2,5,newer\n"), day=2)
+    upper = csv_table({"columns": {**columns, "note": {"expr": "upper(note)"}, "twice": {"expr": "int(amount) * 2"}}})
+    again = bench.load(upper, file, day=1)
+    assert bench.rows(bench.lake.silver("orders"), "id", "note", "twice") == [(1, "A", 2), (2, "newer", None)]
+    assert (again.rows.updated, again.rows.superseded) == (1, 1)
+    assert bench.load(upper, file, day=1).rows.written == 0
+
+
 @pytest.mark.slow
 def test_a_corrected_value_that_is_older_gives_way_to_another_day(bench: Workbench) -> None:
     table = csv_table({"sequence_by": ["amount"]})

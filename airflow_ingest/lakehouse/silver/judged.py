@@ -125,6 +125,7 @@ def judge_rows(rows: DataFrame, table: Table, *, carry: Sequence[str] = (), miss
     deletes = f"coalesce(({silver.delete_when}), false)" if silver.delete_when else "false"
     judged = (
         typed.withColumn(DELETES, F.expr(deletes))
+        .withColumn(FILTERED, F.expr(f"{FILTERED} AND NOT {DELETES}"))
         .withColumn(ERRORS, F.expr(reasons))
         .withColumn(SEQUENCE, _sequence(silver.sequence_by))
     )

@@ -11,9 +11,9 @@ from pyspark.sql import DataFrame, SparkSession
 
 from airflow_ingest.config import Silver, Table
 from airflow_ingest.lakehouse.batches import set_state
-from airflow_ingest.lakehouse.commits import Place, Stamp, stamped, stamping, written
+from airflow_ingest.lakehouse.commits import Place, Stamp, generation, stamped, stamping, written
 from airflow_ingest.lakehouse.conflicts import replanned
-from airflow_ingest.lakehouse.errors import SchemaMismatch
+from airflow_ingest.lakehouse.errors import ConflictError, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, history
 from airflow_ingest.lakehouse.model import (
@@ -28,10 +28,10 @@ from airflow_ingest.lakehouse.model import (
 from airflow_ingest.lakehouse.pins import NO_PINS, Pins, recalled
 from airflow_ingest.lakehouse.progress import Progress, progress_of
 from airflow_ingest.lakehouse.quality.gate import rule_version
-from airflow_ingest.lakehouse.silver.account import ACCOUNT, Account, left_alone, reconcile
+from airflow_ingest.lakehouse.silver.account import ACCOUNT, Account, Retracted, left_alone, reconcile
 from airflow_ingest.lakehouse.silver.judged import judge, judging, published_rows, silver_of
 from airflow_ingest.lakehouse.silver.retraction import retraction
-from airflow_ingest.lakehouse.silver.statement import SOURCE_VIEW, Merge
+from airflow_ingest.lakehouse.silver.statement import SOURCE_VIEW, Merge, Redo
 from airflow_ingest.lakehouse.silver.tombstones import Tombstones
 from airflow_ingest.lakehouse.spark_errors import brief
 from airflow_ingest.lakehouse.tables import change_feed, check_same_columns, ensure
@@ -76,7 +76,9 @@ def merge_silver(
         )
         commits = history(spark, path, LOOK_BACK)
         place, application = Place.of(batch, commits), f"{batch.table}/{batch.id}/silver"
-        generation, commit = recalled(pins, f"{batch.id}/{batch.generation}", application, commits)
+        if any(newer.id == batch.id and newer.generation > batch.generation > 0 for newer in progress.behind):
+            return _passed_by(batch, started)
+        version, commit = recalled(pins, f"{batch.id}/{batch.generation}", application, commits)
         applied = commit is not None
         if silver.load == "overwrite" and place.older and not applied:
             return _superseded(spark, lake, batch, run, agreed, started)
@@ -84,10 +86,14 @@ def merge_silver(
             check_same_columns(path, spark.read.format("delta").load(path).schema, rows.schema)
         known = {"pipeline": lake.pipeline, "layer": "silver", "table": name, "run": run.run_id}
         told = {"batch": batch.to_dict(), "highest": place.highest, "progress": progress.after(batch).to_dict()}
-        load = _Load(spark, lake, table, run, batch, agreed, Stamp(application, generation, {**known, **told}))
+        load = _Load(spark, lake, table, run, batch, agreed, Stamp(application, version, {**known, **told}))
         with _type_errors(path):
-            if commit is None:
-                commit = load.overwrite(rows) if silver.load == "overwrite" else load.merge(rows, place, progress)
+            if commit is None and silver.load == "overwrite":
+                commit = load.overwrite(rows)
+            elif commit is None:
+                commit = load.merge(rows, judged.columns, place, progress)
+            elif silver.delete_when:
+                load.finish(rows, judged.columns, progress)
             counts = load.counts(commit, rows)
     reconcile(path, batch, counts, complete=agreed is not None)
     return LoadResult.of_batch(
@@ -98,6 +104,12 @@ def merge_silver(
         rows=counts,
         seconds=time.monotonic() - started,
     )
+
+
+def _passed_by(batch: Batch, started: float) -> LoadResult:
+    """Bronze was loaded again since `batch` was handed on: what it holds now has not passed this run's gate."""
+    reason = "bronze has a newer load of the batch, which its own run takes"
+    return LoadResult.of_batch(STEP, batch, status="unchanged", reason=reason, seconds=time.monotonic() - started)
 
 
 def _superseded(
@@ -139,29 +151,31 @@ class _Load:
         writer.partitionBy(*self._silver.partition_by).save(self._path)
         return written(self.spark, self._path, stamp)
 
-    def merge(self, rows: DataFrame, place: Place, progress: Progress) -> Commit:
+    def merge(self, rows: DataFrame, columns: Sequence[str], place: Place, progress: Progress) -> Commit:
         """`rows` go in by their keys; what an earlier load of the batch put there and this one has not goes out."""
+        before = history(self.spark, self._path, 1)[0].version
         tombstones = self._tombstones()
         alive = tombstones.overtaking(rows, self.batch) if tombstones else rows
-        retracted = None
-        if not place.first:
+        redo, retracted = None, None
+        if not place.first or (tombstones and tombstones.has(self.batch)):
+            target = self.spark.read.format("delta").load(self._path).schema
+            redo = Redo.of(self.batch, columns, rows.schema, target)
             retracted = retraction(
                 self.spark, self.lake, self.table, self.batch, alive, progress, self.run, tombstones=tombstones
             )
-        account = Account(gate=self.gate.rows if self.gate else None)
-        redo, ranges = None, self.gate.partitions if self.gate else ()
-        if retracted:
-            account = account.model_copy(update={"retracted": retracted.account})
-            redo, ranges = self.batch, ()
-        stamp = self._with_account(account)
+        gate, lost = self.gate.rows if self.gate else None, retracted.account if retracted else Retracted()
+        ranges = self.gate.partitions if self.gate and not retracted else ()
+        stamp = self._with_account(Account(gate=gate, retracted=lost))
         try:
             if tombstones and (retracted or self.gate is None or self.gate.deletions):
-                source = retracted.beside(alive) if retracted else alive
-                tombstones = tombstones.bury(source, self._stamp_for("tombstones"), redo)
+                deletions = retracted.beside(alive) if retracted else alive
+                tombstones = tombstones.bury(deletions, self._stamp_for("tombstones"), self.batch if redo else None)
                 alive = tombstones.overtaking(rows, self.batch)
             source = retracted.beside(alive) if retracted else alive
             merge_rows(self.spark, self._path, source, self._silver, stamp, ranges=ranges, redo=redo)
             commit = written(self.spark, self._path, stamp)
+            if retracted and commit.version != before + 1:
+                raise ConflictError(f"{self._path}: another load was published while keys were derived again.")
             if tombstones:
                 tombstones.check()
             if tombstones and retracted:
@@ -170,6 +184,11 @@ class _Load:
             if retracted:
                 retracted.release()
         return commit
+
+    def finish(self, rows: DataFrame, columns: Sequence[str], progress: Progress) -> None:
+        """Sees to what follows a MERGE's commit, after which an earlier attempt may have died."""
+        again = replace(self, stamp=replace(self.stamp, version=generation()))
+        again.merge(rows, columns, Place(first=False, highest=self.stamp.metadata["highest"]), progress)
 
     def counts(self, commit: Commit, rows: DataFrame) -> RowCounts:
         """What became of the rows, by the commit that was made of them, whatever has been committed since."""
@@ -204,7 +223,7 @@ def _type_errors(path: str) -> Iterator[None]:
         if any(name in str(error) for name in _TYPE_ERRORS):
             raise SchemaMismatch(
                 f"{path}: a column of the batch has another type than the table's. {brief(error)} "
-                "Nothing was written. Change the type under `silver.columns`, or load into a new table."
+                "Silver is unchanged. Change the type under `silver.columns`, or load into a new table."
             ) from error
         raise
 
@@ -220,7 +239,7 @@ def merge_rows(
     stamp: Stamp,
     *,
     ranges: Sequence[PartitionRange] = (),
-    redo: Batch | None = None,
+    redo: Redo | None = None,
 ) -> None:
     """MERGEs `rows` (see `published_rows`) into the table at `path` in one commit that carries `stamp`.
 

@@ -18,9 +18,31 @@ from airflow_ingest.lakehouse.sql import table as sql_table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+    from pyspark.sql.types import StructType
 
 SOURCE_VIEW = "ingest_merge_source"
 _THERE = "__there"
+
+
+@dataclass(frozen=True)
+class Redo:
+    """A batch that silver may have had before; the SQL `differs` tells a row `s` that has other values than `t`."""
+
+    batch: Batch
+    differs: str
+
+    @classmethod
+    def of(cls, batch: Batch, columns: Sequence[str], source: StructType, target: StructType) -> Redo:
+        """The redo of `batch`, whose rows have the schema `source`, in a table that has the schema `target`.
+
+        The `columns` are those with values; where their types have changed, every row counts as another.
+        """
+        new, old = ({field.name.lower(): field.dataType for field in side.fields} for side in (source, target))
+        names = {name: name.lower() for name in columns}
+        if any(old.get(key) != new[key] for key in names.values()):
+            return cls(batch, "true")
+        same = [_same_value(name, "map<" in new[key].simpleString()) for name, key in names.items()]
+        return cls(batch, f"NOT ({' AND '.join(same)})")
 
 
 @dataclass(frozen=True)
@@ -38,11 +60,11 @@ class Merge:
     evolve: bool = True
 
     @classmethod
-    def of(cls, silver: Silver, ranges: Sequence[PartitionRange] = (), redo: Batch | None = None) -> Merge:
+    def of(cls, silver: Silver, ranges: Sequence[PartitionRange] = (), redo: Redo | None = None) -> Merge:
         """A row goes in where its key is new or its sequence is above the one there.
 
-        With `redo`, the rows that a batch has in the table give way to what the source says of their keys (see
-        `Retraction`). `ranges` bound what the MERGE reads.
+        With `redo`, the rows that a batch has in the table give way to what the source and the configuration say of
+        their keys now. `ranges` bound what the MERGE reads.
         """
         on = "\n  AND ".join([same_key(silver), *_pruning(ranges)])
         evolve = silver.schema_ == "evolve"
@@ -51,10 +73,10 @@ class Merge:
             return cls(on, newer, evolve=evolve)
         if redo is None:
             return cls(on, f"{ALIVE} AND {newer}", delete=f"{DELETION} AND {newer}", insert=ALIVE, evolve=evolve)
-        theirs = f"{column('t', BATCH_ID)} = {literal(redo.id)}"
+        theirs = f"{column('t', BATCH_ID)} = {literal(redo.batch.id)}"
         gone = f"{column('s', BATCH_ID)} IS NULL AND {theirs}"
         delete = gone if silver.delete_when is None else f"(({gone}) OR ({DELETION} AND ({newer} OR {theirs})))"
-        other_row = f"{column('s', SEQUENCE)} <> {column('t', SEQUENCE)}"
+        other_row = f"({column('s', SEQUENCE)} <> {column('t', SEQUENCE)} OR {redo.differs})"
         return cls(
             on, f"{ALIVE} AND ({newer} OR ({theirs} AND {other_row}))", delete=delete, insert=ALIVE, evolve=evolve
         )
@@ -85,6 +107,13 @@ class Merge:
         first, *others = (F.expr(sql).alias(name) for name, sql in counts.items())
         joined = source.alias("s").join(target.withColumn(_THERE, F.lit(1)).alias("t"), F.expr(self.on), "left")
         return {name: int(value) for name, value in joined.agg(first, *others).collect()[0].asDict().items()}
+
+
+def _same_value(name: str, has_map: bool) -> str:
+    ours, theirs = column("s", name), column("t", name)
+    if has_map:  # maps do not compare
+        return f"to_json(struct({ours})) <=> to_json(struct({theirs}))"
+    return f"{ours} <=> {theirs}"
 
 
 def same_key(silver: Silver) -> str:

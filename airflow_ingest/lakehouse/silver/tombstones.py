@@ -65,6 +65,11 @@ class Tombstones:
             return None
         return self.read().where(F.col(BATCH_ID) == F.lit(batch.id))
 
+    def has(self, batch: Batch) -> bool:
+        """Whether `batch` has set any: a first attempt may have died, or failed, after it did."""
+        found = self.of(batch)
+        return found is not None and not found.isEmpty()
+
     def bury(self, rows: DataFrame, stamp: Stamp, redo: Batch | None = None) -> Tombstones:
         """Remembers the deletions among `rows`, before they are published; the later one of a key stays.
 

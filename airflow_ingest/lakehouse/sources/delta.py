@@ -185,9 +185,9 @@ class Changes(Snapshot):
         bronze = sql_table(self.lake.bronze(self.name))
         return SourceUnreadable(
             f"tables.{self.name}: not all changes of {self._path} can be read, and what is lost stays lost: {reason} "
-            f"To begin again with the table as it is, RESTORE TABLE {bronze} TO VERSION AS OF 0; silver keeps its "
-            "rows, those deleted meanwhile too. Or load it whole each time: `extract: {mode: full}`. Nothing was "
-            "written."
+            f"To begin again with the table as it is, RESTORE TABLE {bronze} TO VERSION AS OF 0 (where its log no "
+            "longer reaches back, remove it, silver and their tombstones); silver keeps its rows, those deleted "
+            "meanwhile too. Or load it whole each time: `extract: {mode: full}`. Nothing was written."
         )
 
     def _rows(self, spark: SparkSession, versions: Versions) -> DataFrame:
@@ -226,10 +226,10 @@ class Changes(Snapshot):
             raise NothingToLoad(f"{self._path} is still at version {newest}, which is loaded")
 
     def _made_anew(self, how: str) -> SourceUnreadable:
-        bronze, silver = self.lake.bronze(self.name), self.lake.silver(self.name)
+        ours = (self.lake.bronze(self.name), self.lake.silver(self.name), self.lake.ops(f"tombstones/{self.name}"))
         return SourceUnreadable(
             f"tables.{self.name}: the Delta table at {self._path} was made anew: {how}. What changed in between is not "
-            f"known. To begin again with the table as it is, remove {bronze} and {silver}. Nothing was written."
+            f"known. To begin again with the table as it is, remove {', '.join(ours)}. Nothing was written."
         )
 
 
