@@ -56,6 +56,7 @@ def test_a_deletion_that_its_source_takes_back_lets_the_older_change_live(bench:
     assert (silver(bench), late.rows.superseded) == ([(1, 40)], 2)
 
 
+@pytest.mark.slow
 def test_what_an_attempt_that_died_has_deleted_is_taken_back_with_the_deletion(bench: Workbench) -> None:
     bench.load(table(), day(bench, 3, "I,4,8,80"), day=3)
     first = bench.ingest(table(), day(bench, 2, "D,5,1,", "I,5,2,20"), day=2)
