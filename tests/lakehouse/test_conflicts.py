@@ -66,6 +66,7 @@ def test_any_other_error_is_not_tried_again(pauses: list[float]) -> None:
     assert pauses == []
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_the_same_days_loaded_side_by_side_end_as_loaded_once(bench: Workbench) -> None:
     table = csv_table({"sequence_by": []})

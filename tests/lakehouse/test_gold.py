@@ -63,6 +63,7 @@ def test_only_the_changed_partitions_are_recomputed_late_data_included(bench: Wo
     assert totals(bench)[date(2026, 1, 2)] == 8
 
 
+@pytest.mark.slow
 def test_a_row_that_moves_recomputes_the_partition_it_left(bench: Workbench) -> None:
     load_day(bench, 1, "1,2026-01-01,10", "2,2026-01-02,5")
     bench.refresh("daily", daily())

@@ -35,6 +35,7 @@ def test_the_commit_carries_the_batch_and_the_counts_come_from_delta(bench: Work
     assert result.version == commit.version
 
 
+@pytest.mark.slow
 def test_loading_an_interval_again_replaces_its_rows(bench: Workbench) -> None:
     path = bench.write("x.csv", DAY)
     first = bench.ingest(csv_table(), path)
@@ -150,6 +151,7 @@ def test_an_interval_table_needs_a_run_with_an_interval(bench: Workbench) -> Non
         )
 
 
+@pytest.mark.slow
 def test_a_live_run_also_takes_what_was_left_behind_oldest_first(bench: Workbench) -> None:
     table = csv_table()
     first = bench.ingest(table, bench.write("a.csv", DAY), day=1, kind="live")

@@ -52,6 +52,7 @@ def test_a_planned_file_that_was_written_again_is_planned_again(bench: Workbench
     assert [found.size for found in loaded.batch.files] == [len(f"{HEAD}1,1,a\n2,2,b\n")]
 
 
+@pytest.mark.slow
 def test_a_retry_finds_what_was_published_and_gives_its_account(bench: Workbench) -> None:
     table, pins, lake = csv_table(), Kept(), bench.lake
     bench.load(table, bench.write("1.csv", f"{HEAD}1,1,a\n2,5,b\n"), day=1)

@@ -114,6 +114,7 @@ def test_a_batch_stays_behind_however_many_commits_come_after_it(
     assert [batch.run_id for batch in third.pending] == ["run_1", "run_3"]
 
 
+@pytest.mark.slow
 def test_a_held_day_that_is_released_gives_way_to_newer_days(bench: Workbench) -> None:
     table = csv_table(BY_ARRIVAL, quality={"max_reject_rate": "30%"})
     held = bench.ingest(table, day(bench, 3, "1,3,three\n2,3,three\nx,x,x\n"), day=3, kind="live")
@@ -215,6 +216,7 @@ def replayed(bench: Workbench) -> tuple[Table, str]:
     return table, path
 
 
+@pytest.mark.slow
 def test_a_day_that_comes_again_keeps_its_replayed_rows_fixed(bench: Workbench, replayed: tuple[Table, str]) -> None:
     before = letters(bench)
     again = bench.load(*replayed)

@@ -186,6 +186,7 @@ def test_a_day_that_the_gate_blocks_is_held_and_the_run_is_red(
     assert rows(spark, tmp_path / "lake/silver/orders", "id") == [(1,), (4,)]
 
 
+@pytest.mark.slow
 def test_a_gate_with_one_good_and_one_bad_batch_takes_both_ways(
     dag: DAG,
     landing: Path,

@@ -52,6 +52,7 @@ def token() -> str:
     return start_server().url.rpartition("token=")[2]
 
 
+@pytest.mark.slow
 def test_two_processes_that_start_at_the_same_moment_start_one_server(own_home: Path) -> None:
     both = [subprocess.Popen([sys.executable, "-c", START], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     said = [process.communicate(timeout=120)[0].strip() for process in both]
@@ -110,6 +111,7 @@ def test_a_jvm_that_was_killed_is_replaced() -> None:
     assert not psutil.pid_exists(old)
 
 
+@pytest.mark.slow
 def test_a_jvm_whose_supervisor_was_killed_goes_too_and_is_replaced(own_home: Path) -> None:
     old = psutil.Process(start_server().pid)
     supervisor = old.parent()
@@ -146,6 +148,7 @@ def test_a_stale_state_with_the_id_of_another_process_harms_nobody() -> None:
         bystander.wait()
 
 
+@pytest.mark.slow
 def test_stop_ends_all_of_them(own_home: Path) -> None:
     start_server()
     stopped = stop_server()
@@ -155,6 +158,7 @@ def test_stop_ends_all_of_them(own_home: Path) -> None:
     assert stop_server() == ()
 
 
+@pytest.mark.slow
 def test_it_stops_when_idle_but_not_while_a_client_is_there(own_home: Path) -> None:
     settings = Embedded(idle_timeout=timedelta(seconds=2))
     with session(settings) as spark:

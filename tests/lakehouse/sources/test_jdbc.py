@@ -171,6 +171,7 @@ def test_increments_follow_the_watermark_and_the_lookback_finds_what_was_committ
     assert versions == [4, None, 3, 2, 1]
 
 
+@pytest.mark.slow
 def test_of_two_runs_that_plan_the_same_rows_one_plans_again(
     bench: Workbench, ingest: Callable[..., LoadResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
