@@ -23,7 +23,7 @@ _WOULD = {
     "unchanged": "[dim]would stay as it is[/]",
     "wait": "[dim]would have to wait[/]",
 }
-_FATES = ("inserted", "updated", "unchanged", "superseded", "rejected", "filtered", "deduplicated")
+_FATES = ("inserted", "updated", "deleted", "unchanged", "superseded", "rejected", "filtered", "deduplicated")
 _LISTED = 10
 
 

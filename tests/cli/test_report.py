@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
+from airflow_ingest.cli import plan_report
 from airflow_ingest.cli.report import TableRun, result_table
 from airflow_ingest.lakehouse.model import Batch, GateOutcome, LoadResult, RowCounts, RuleResult
 
@@ -100,3 +101,7 @@ def test_a_run_is_json() -> None:
     said = json.loads(json.dumps(_run().to_dict()))
     assert said["reasons"] == {"flight is not int": 9, "has_distance": 4}
     assert (said["read"], said["merged"], said["rejected"], said["seconds"]) == (1000, 980, 12, 1.75)
+
+
+def test_a_plan_names_everything_that_can_become_of_a_row() -> None:
+    assert set(plan_report._FATES) == set(RowCounts.model_fields) - {"read", "retracted"}
