@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_ingest.config.checks.names import AUDIT_COLUMNS, check_expression, check_list, quote_part
+from airflow_ingest.config.checks.names import AUDIT_COLUMNS, check_either, check_expression, check_list, quote_part
 from airflow_ingest.config.report import Report, block, is_absent, texts
 from airflow_ingest.config.table import DeltaTable, Silver
 from airflow_ingest.config.values import NAME, KeyPath, nearest, one_of, quote
@@ -16,11 +16,7 @@ _KEPT = AUDIT_COLUMNS - {"_deleted_at"}
 
 def check_delta(delta: dict[str, Any], at: KeyPath, report: Report) -> None:
     """Check the plain data of `source.delta`."""
-    given = [key for key in ("table", "path") if delta.get(key) is not None]
-    if len(given) == 2:
-        report.add(at, "names a table and a path", "Keep exactly one.", at_key=True)
-    elif not given and is_absent(delta, "table", DeltaTable) and is_absent(delta, "path", DeltaTable):
-        report.add(at, "names nothing to read: it needs exactly one of table or path", at_key=True)
+    check_either(delta, ("table", "path"), DeltaTable, at, report)
     if isinstance(table := delta.get("table"), str) and (problem := _table_problem(table)):
         report.add((*at, "table"), *problem)
     if isinstance(path := delta.get("path"), str):

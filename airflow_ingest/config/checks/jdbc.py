@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_ingest.config.checks.names import check_either
 from airflow_ingest.config.report import Report, is_absent, texts
 from airflow_ingest.config.table import Jdbc
 from airflow_ingest.config.values import KeyPath, quote
@@ -11,19 +12,11 @@ from airflow_ingest.config.values import KeyPath, quote
 
 def check_jdbc(jdbc: dict[str, Any], at: KeyPath, report: Report) -> None:
     """Check the plain data of `source.jdbc`."""
-    _check_relation(jdbc, at, report)
+    check_either(jdbc, ("table", "query"), Jdbc, at, report)
     for key in ("conn_id", "table", "query", "where", "partition_column"):
         _check_text(jdbc, key, at, report)
     _check_columns(jdbc, at, report)
     _check_partitions(jdbc, at, report)
-
-
-def _check_relation(jdbc: dict[str, Any], at: KeyPath, report: Report) -> None:
-    given = [key for key in ("table", "query") if jdbc.get(key) is not None]
-    if len(given) == 2:
-        report.add(at, "names a table and a query", "Keep exactly one.", at_key=True)
-    elif not given and is_absent(jdbc, "table", Jdbc) and is_absent(jdbc, "query", Jdbc):
-        report.add(at, "names nothing to read: it needs exactly one of table or query", at_key=True)
 
 
 def _check_text(jdbc: dict[str, Any], key: str, at: KeyPath, report: Report) -> None:

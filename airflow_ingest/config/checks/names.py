@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from airflow_ingest.config.report import Report, texts
+from airflow_ingest.config.block import Block
+from airflow_ingest.config.report import Report, is_absent, texts
 from airflow_ingest.config.sql import INVALID, Expression, SqlProblem, parse_expression
 from airflow_ingest.config.values import Expanded, KeyPath, nearest, quote, words
 
@@ -39,6 +40,17 @@ class Names:
 def quote_part(name: str, text: str) -> str:
     """Show a part of a text in a message, unless it came out of an environment variable."""
     return quote(name) if name in getattr(text, "raw", text) else "of that name"
+
+
+def check_either(
+    source: dict[str, Any], keys: tuple[str, str], model: type[Block], at: KeyPath, report: Report
+) -> None:
+    """Check that a source names what it reads by exactly one of two keys."""
+    given = [key for key in keys if source.get(key) is not None]
+    if len(given) == 2:
+        report.add(at, f"names a {keys[0]} and a {keys[1]}", "Keep exactly one.", at_key=True)
+    elif not given and all(is_absent(source, key, model) for key in keys):
+        report.add(at, f"names nothing to read: it needs exactly one of {keys[0]} or {keys[1]}", at_key=True)
 
 
 def check_list(block: dict[str, Any], key: str, at: KeyPath, report: Report, columns: Names | None) -> None:
