@@ -113,7 +113,7 @@ def highest_of(commits: Sequence[Commit]) -> str | None:
 
 
 @contextmanager
-def stamping(spark: SparkSession, stamp: Stamp, settings: Mapping[str, str]) -> Iterator[None]:
+def _stamping(spark: SparkSession, stamp: Stamp, settings: Mapping[str, str]) -> Iterator[None]:
     """Puts `stamp` on the one MERGE inside the block, which takes it from nowhere but the session's settings.
 
     `settings` are further ones for that MERGE alone.
@@ -131,6 +131,23 @@ def stamping(spark: SparkSession, stamp: Stamp, settings: Mapping[str, str]) -> 
     finally:
         for key in settings:
             spark.conf.unset(key)
+
+
+def merge_from(
+    spark: SparkSession,
+    source: DataFrame,
+    view: str,
+    statement: str,
+    stamp: Stamp,
+    settings: Mapping[str, str] | None = None,
+) -> None:
+    """Runs a MERGE whose `statement` calls its `source` `view`, in one commit that carries `stamp`."""
+    source.createOrReplaceTempView(view)
+    try:
+        with _stamping(spark, stamp, settings or {}):
+            spark.sql(statement).collect()
+    finally:
+        spark.catalog.dropTempView(view)
 
 
 def written(spark: SparkSession, path: str, stamp: Stamp) -> Commit:

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructField
 
 from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ID, PROCESSING_DATE, RECORD_HASH, batch_predicate
-from airflow_ingest.lakehouse.commits import Stamp, stamping
+from airflow_ingest.lakehouse.commits import Stamp, merge_from
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, history, told
 from airflow_ingest.lakehouse.model import Batch, RunInfo
@@ -85,23 +85,19 @@ def merge_letters(
     whose row is gone, or accepted now, are closed as superseded.
     """
     accepted = rows.select(F.col(_ID).alias("id")).join(letters, "id", "left_anti")
-    letters.unionByName(accepted, allowMissingColumns=True).createOrReplaceTempView(_LETTERS_VIEW)
     mine = batch_predicate(batch, "t.")
     rejected = "s.reasons IS NOT NULL"
     again = ("generation", "reasons", "run_id", "rule_version")
-    try:
-        with stamping(spark, stamp, {}):
-            spark.sql(
-                f"MERGE INTO {sql_table(path)} AS t USING {_LETTERS_VIEW} AS s ON t.id = s.id AND {mine} "
-                f"WHEN MATCHED AND {rejected} AND t.status <> '{STATUS_DISCARDED}' THEN UPDATE SET "
-                f"{', '.join(f'{name} = s.{name}' for name in again)}, status = '{STATUS_OPEN}' "
-                f"WHEN MATCHED AND NOT {rejected} AND t.status = '{STATUS_OPEN}' THEN "
-                f"UPDATE SET status = '{STATUS_SUPERSEDED}' "
-                f"WHEN NOT MATCHED AND {rejected} THEN INSERT * "
-                f"WHEN NOT MATCHED BY SOURCE AND {mine} THEN UPDATE SET status = '{STATUS_SUPERSEDED}'"
-            ).collect()
-    finally:
-        spark.catalog.dropTempView(_LETTERS_VIEW)
+    statement = (
+        f"MERGE INTO {sql_table(path)} AS t USING {_LETTERS_VIEW} AS s ON t.id = s.id AND {mine} "
+        f"WHEN MATCHED AND {rejected} AND t.status <> '{STATUS_DISCARDED}' THEN UPDATE SET "
+        f"{', '.join(f'{name} = s.{name}' for name in again)}, status = '{STATUS_OPEN}' "
+        f"WHEN MATCHED AND NOT {rejected} AND t.status = '{STATUS_OPEN}' THEN "
+        f"UPDATE SET status = '{STATUS_SUPERSEDED}' "
+        f"WHEN NOT MATCHED AND {rejected} THEN INSERT * "
+        f"WHEN NOT MATCHED BY SOURCE AND {mine} THEN UPDATE SET status = '{STATUS_SUPERSEDED}'"
+    )
+    merge_from(spark, letters.unionByName(accepted, allowMissingColumns=True), _LETTERS_VIEW, statement, stamp)
 
 
 def has_fixes(commits: Sequence[Commit]) -> bool:

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from airflow_ingest.config import Table
 from airflow_ingest.lakehouse.batches import batch_states
 from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ORDER, RECORD_HASH
-from airflow_ingest.lakehouse.commits import Stamp, highest_of, stamping, written
+from airflow_ingest.lakehouse.commits import Stamp, highest_of, merge_from, written
 from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.dlq import STATUS_OPEN, STATUS_REPLAYED, has_fixes, parsed
 from airflow_ingest.lakehouse.errors import LakehouseError, SchemaMismatch
@@ -158,7 +158,6 @@ def _merge(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInf
 def _mark(spark: SparkSession, lake: Lake, name: str, run: RunInfo, judged: Judged, *, fixed: bool) -> None:
     payload = F.to_json(SOURCE) if fixed else F.lit(None).cast("string")
     verdicts = judged.rows.select(_LETTER, ERRORS, F.lit(run.run_id).alias("run"), payload.alias("fixed"))
-    verdicts.createOrReplaceTempView(_VERDICTS)
     path = lake.dlq(name)
     commits = history(spark, path, LOOK_BACK)
     stamp = Stamp.now(
@@ -170,13 +169,10 @@ def _mark(spark: SparkSession, lake: Lake, name: str, run: RunInfo, judged: Judg
         highest=highest_of(commits),
         fixes=fixed or has_fixes(commits),
     )
-    try:
-        with stamping(spark, stamp, {}):
-            spark.sql(
-                f"MERGE INTO {sql_table(path)} AS t USING {_VERDICTS} AS s ON t.id = s.{_LETTER} "
-                f"WHEN MATCHED AND size(s.{ERRORS}) = 0 THEN UPDATE SET status = '{STATUS_REPLAYED}', "
-                "attempts = t.attempts + 1, replayed_by = s.run, replayed_at = current_timestamp(), fixed = s.fixed "
-                f"WHEN MATCHED THEN UPDATE SET attempts = t.attempts + 1, reasons = s.{ERRORS}"
-            ).collect()
-    finally:
-        spark.catalog.dropTempView(_VERDICTS)
+    statement = (
+        f"MERGE INTO {sql_table(path)} AS t USING {_VERDICTS} AS s ON t.id = s.{_LETTER} "
+        f"WHEN MATCHED AND size(s.{ERRORS}) = 0 THEN UPDATE SET status = '{STATUS_REPLAYED}', "
+        "attempts = t.attempts + 1, replayed_by = s.run, replayed_at = current_timestamp(), fixed = s.fixed "
+        f"WHEN MATCHED THEN UPDATE SET attempts = t.attempts + 1, reasons = s.{ERRORS}"
+    )
+    merge_from(spark, verdicts, _VERDICTS, statement, stamp)

@@ -11,8 +11,7 @@ from airflow_ingest.config import Silver
 from airflow_ingest.lakehouse.errors import ReconciliationError
 from airflow_ingest.lakehouse.model import Batch, RowCounts, Value
 from airflow_ingest.lakehouse.silver.judged import SEQUENCE
-from airflow_ingest.lakehouse.silver.rows import DEAD
-from airflow_ingest.lakehouse.silver.statement import same_key
+from airflow_ingest.lakehouse.silver.rows import DEAD, same_key
 from airflow_ingest.lakehouse.sql import column
 
 ACCOUNT = "account"
@@ -68,7 +67,7 @@ def left_alone(rows: DataFrame, target: DataFrame, silver: Silver, settled_elsew
     Deletions that have come since may have overtaken more of them.
     """
     newer = F.expr(f"coalesce({column('t', SEQUENCE)} > {column('s', SEQUENCE)}, false)")
-    joined = rows.alias("s").join(target.alias("t"), F.expr(same_key(silver)), "left")
+    joined = rows.alias("s").join(target.alias("t"), F.expr(same_key(silver.keys)), "left")
     superseded = min(int(joined.agg(F.count_if(newer | F.expr(DEAD))).collect()[0][0]), settled_elsewhere)
     return {"superseded": superseded, "unchanged": settled_elsewhere - superseded}
 

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from airflow_ingest.config import Silver, Table
 from airflow_ingest.lakehouse.batches import set_state
-from airflow_ingest.lakehouse.commits import Place, Stamp, generation, stamped, stamping, written
+from airflow_ingest.lakehouse.commits import Place, Stamp, generation, merge_from, stamped, written
 from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.errors import ConflictError, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
@@ -245,12 +245,8 @@ def merge_rows(
 
     What `ranges` and `redo` change is told at `Merge.of`.
     """
-    rows.createOrReplaceTempView(SOURCE_VIEW)
-    try:
-        with stamping(spark, stamp, _without_repartitioning(silver)):
-            spark.sql(Merge.of(silver, ranges, redo).sql(path)).collect()
-    finally:
-        spark.catalog.dropTempView(SOURCE_VIEW)
+    statement = Merge.of(silver, ranges, redo).sql(path)
+    merge_from(spark, rows, SOURCE_VIEW, statement, stamp, _without_repartitioning(silver))
 
 
 def _without_repartitioning(silver: Silver) -> Mapping[str, str]:

@@ -20,7 +20,7 @@ from airflow_ingest.lakehouse.model import Batch, RunInfo
 from airflow_ingest.lakehouse.progress import Progress
 from airflow_ingest.lakehouse.silver.account import Retracted
 from airflow_ingest.lakehouse.silver.judged import SEQUENCE, judge_rows, published_rows, silver_of
-from airflow_ingest.lakehouse.silver.rows import ALIVE, DEAD, DELETION, INGESTED_AT
+from airflow_ingest.lakehouse.silver.rows import ALIVE, DEAD, DELETION, INGESTED_AT, same_key
 from airflow_ingest.lakehouse.silver.tombstones import Tombstones
 from airflow_ingest.lakehouse.sql import column, literal, quote
 
@@ -112,9 +112,8 @@ def _lost(
 
 def _superior(theirs: DataFrame, ours: DataFrame, keys: list[str]) -> DataFrame:
     """The keys of `theirs` for which `ours` has nothing as new."""
-    same = F.expr(" AND ".join(f"{column('t', key)} = {column('s', key)}" for key in keys))
     old, new = F.col(column("t", SEQUENCE)), F.col(column("s", SEQUENCE))
-    joined = theirs.alias("t").join(ours.alias("s"), same, "left").where(new.isNull() | (new < old))
+    joined = theirs.alias("t").join(ours.alias("s"), F.expr(same_key(keys)), "left").where(new.isNull() | (new < old))
     return joined.select(*(F.col(column("t", key)).alias(key) for key in keys))
 
 

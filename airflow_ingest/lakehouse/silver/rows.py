@@ -7,6 +7,8 @@ and the key of a row without `_batch_id` is gone from its batch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from airflow_ingest.lakehouse.sql import column
 
 INGESTED_AT = "_ingested_at"
@@ -15,3 +17,8 @@ INGESTED_BY = "_ingested_by"
 ALIVE = f"{column('s', INGESTED_AT)} IS NOT NULL"
 DEAD = f"{column('s', INGESTED_BY)} IS NULL"
 DELETION = f"({column('s', INGESTED_AT)} IS NULL AND {column('s', INGESTED_BY)} IS NOT NULL)"
+
+
+def same_key(keys: Sequence[str]) -> str:
+    """What holds for rows of `t` and `s` with the same `keys`, which are never NULL."""
+    return "\n  AND ".join(f"{column('t', key)} = {column('s', key)}" for key in keys)

@@ -12,7 +12,7 @@ from airflow_ingest.config import Silver
 from airflow_ingest.lakehouse.bronze import BATCH_ID
 from airflow_ingest.lakehouse.model import Batch, PartitionRange
 from airflow_ingest.lakehouse.silver.judged import SEQUENCE
-from airflow_ingest.lakehouse.silver.rows import ALIVE, DELETION
+from airflow_ingest.lakehouse.silver.rows import ALIVE, DELETION, same_key
 from airflow_ingest.lakehouse.sql import column, literal
 from airflow_ingest.lakehouse.sql import table as sql_table
 
@@ -66,7 +66,7 @@ class Merge:
         With `redo`, the rows that a batch has in the table give way to what the source and the configuration say of
         their keys now. `ranges` bound what the MERGE reads.
         """
-        on = "\n  AND ".join([same_key(silver), *_pruning(ranges)])
+        on = "\n  AND ".join([same_key(silver.keys), *_pruning(ranges)])
         evolve = silver.schema_ == "evolve"
         newer = f"{column('s', SEQUENCE)} > {column('t', SEQUENCE)}"
         if redo is None and silver.delete_when is None:
@@ -114,11 +114,6 @@ def _same_value(name: str, has_map: bool) -> str:
     if has_map:  # maps do not compare
         return f"to_json(struct({ours})) <=> to_json(struct({theirs}))"
     return f"{ours} <=> {theirs}"
-
-
-def same_key(silver: Silver) -> str:
-    """What holds for rows of `t` and `s` with the same key."""
-    return "\n  AND ".join(f"{column('t', key)} = {column('s', key)}" for key in silver.keys)
 
 
 def _pruning(ranges: Sequence[PartitionRange]) -> list[str]:

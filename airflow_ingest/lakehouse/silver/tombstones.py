@@ -13,13 +13,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from airflow_ingest.lakehouse.bronze import BATCH_ID
-from airflow_ingest.lakehouse.commits import Stamp, stamping
+from airflow_ingest.lakehouse.commits import Stamp, merge_from
 from airflow_ingest.lakehouse.errors import ConflictError
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import history
 from airflow_ingest.lakehouse.model import Batch
 from airflow_ingest.lakehouse.silver.judged import SEQUENCE
-from airflow_ingest.lakehouse.silver.rows import DELETION, INGESTED_AT, INGESTED_BY
+from airflow_ingest.lakehouse.silver.rows import DELETION, INGESTED_AT, INGESTED_BY, same_key
 from airflow_ingest.lakehouse.sql import column, literal, quote
 from airflow_ingest.lakehouse.sql import table as sql_table
 from airflow_ingest.lakehouse.tables import ensure
@@ -103,14 +103,8 @@ class Tombstones:
         return reader.load(_path(self.lake, self.table))
 
     def _merge(self, source: DataFrame, stamp: Stamp, *clauses: str) -> None:
-        same = " AND ".join(f"{column('t', key)} = {column('s', key)}" for key in self.keys)
-        source.createOrReplaceTempView(_VIEW)
-        try:
-            with stamping(self.spark, stamp, {}):
-                into = f"MERGE INTO {sql_table(_path(self.lake, self.table))} AS t USING {_VIEW} AS s ON {same} "
-                self.spark.sql(into + " ".join(clauses)).collect()
-        finally:
-            self.spark.catalog.dropTempView(_VIEW)
+        into = f"MERGE INTO {sql_table(_path(self.lake, self.table))} AS t USING {_VIEW} AS s ON {same_key(self.keys)} "
+        merge_from(self.spark, source, _VIEW, into + " ".join(clauses), stamp)
 
 
 def _path(lake: Lake, table: str) -> str:
