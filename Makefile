@@ -28,7 +28,8 @@ live: install ## Run the tests on a running Airflow, those too that `make test` 
 	@$(PY) -m pytest -q -m "live or slow"
 
 chaos: install ## Kill every step at every write, and try 200 random sequences (about two hours; chaos-*.txt)
-	@CHAOS=all $(PY) -m pytest -q tests/chaos
+	@rm -f chaos-*.txt
+	@CHAOS=all $(PY) -m pytest -q -n 2 --dist load --maxschedchunk 1 tests/chaos
 
 check: install ## Run what is fast: ruff, mypy, import-linter, tests without Spark and Airflow
 	@$(PY) -m ruff check .
