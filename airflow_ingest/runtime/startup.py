@@ -43,7 +43,11 @@ def launch(folder: ServerFolder, settings: Embedded, java: Java, jars: tuple[Pat
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env={**os.environ, "SPARK_CONNECT_AUTHENTICATE_TOKEN": secrets.token_urlsafe(32)},
+            env={
+                "PYSPARK_PYTHON": sys.executable,  # whatever is called python3 on the path need not have pyspark
+                **os.environ,
+                "SPARK_CONNECT_AUTHENTICATE_TOKEN": secrets.token_urlsafe(32),
+            },
             cwd=folder.path,
             check=False,
         )
