@@ -10,7 +10,7 @@ from airflow_ingest.cli.console import notes, results
 from airflow_ingest.cli.endpoint import endpoint_of
 from airflow_ingest.cli.engine import Unit, units_of
 from airflow_ingest.cli.intervals import IntervalError, intervals_of
-from airflow_ingest.cli.run import WORKERS, check_names, days_of
+from airflow_ingest.cli.run import WORKERS, check_names, days_of, make_importable
 from airflow_ingest.config import Pipeline, load_pipeline
 from airflow_ingest.graph import compile_graph
 
@@ -30,6 +30,7 @@ def plan_pipeline(file: Path, when: str, tables: Sequence[str], *, remote: str |
     """
     pipeline = load_pipeline(file)
     check_names(tables, pipeline)
+    make_importable(file)
     start, end = interval = _one_interval(when, pipeline)
     silver, gold = _plans(pipeline, units_of(compile_graph(pipeline), tables), interval, remote)
     if as_json:

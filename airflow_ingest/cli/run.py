@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from airflow_ingest.graph import compile_graph
 if TYPE_CHECKING:
     from airflow_ingest.lakehouse.model import RunKind
 
-__all__ = ["check_names", "days_of", "run_pipeline"]
+__all__ = ["check_names", "days_of", "make_importable", "run_pipeline"]
 
 WORKERS = 3
 """Tables that are loaded side by side."""
@@ -44,6 +45,7 @@ def run_pipeline(
     """
     pipeline = load_pipeline(file)
     check_names(tables, pipeline)
+    make_importable(file)
     schedule = pipeline.schedule if isinstance(pipeline.schedule, str) else None
     intervals = intervals_of(when, schedule, pipeline.timezone)
     units = units_of(compile_graph(pipeline), tables)
@@ -83,6 +85,13 @@ def _run(
     finally:
         sessions.close()
     return runs
+
+
+def make_importable(file: Path) -> None:
+    """Let the modules beside a pipeline's file be found, as Airflow finds those in its dags folder."""
+    folder = str(file.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
 
 
 def days_of(intervals: Sequence[tuple[datetime, datetime]], zone: str) -> list[str]:

@@ -11,20 +11,15 @@ UNSERVED_KEYS = {
     "Pipeline": words("sla alerts circuit_breaker"),
     "Table": words("sla"),
     "Source": words("rest kafka"),
-    "Silver": words(
-        "transform replace_where operations images ignore_null_updates tombstone_retention track cluster_by"
-    ),
-    "Column": words("mask lookup"),
+    "Silver": words("ignore_null_updates tombstone_retention cluster_by"),
     "Gold": words("optimize cluster_by"),
 }
 UNSERVED_RULES = words("duplicate_rate relationships freshness drift sql")
 UNSERVED_VALUES = {
-    ("Silver", "load"): words("append insert scd2 replace"),
     ("Silver", "deletes"): words("soft"),
     ("Gold", "load"): words("merge"),
 }
 SERVED_VALUES = {
-    ("Silver", "load"): ("merge", "overwrite"),
     ("Silver", "deletes"): ("hard",),
     ("Gold", "load"): ("overwrite", "replace"),
 }

@@ -116,11 +116,14 @@ class Bronze(Block):
 
 
 class Lookup(Block):
-    """A value taken from another table."""
+    """A value taken from another table of silver, as it was when the batch passed the gate."""
 
-    table: str = Field(description="The other table: `silver.<table>` or `gold.<table>`.")
-    key: str = Field(description="The column that both tables share.")
-    take: str = Field(description="The other table's column that is taken.")
+    table: str = Field(description="The other table, of the same pipeline: `silver.<table>`. It is loaded first.")
+    key: str = Field(
+        description="The column that both tables share: of this silver, else of the source. Where the other table has "
+        "it several times, its newest row counts."
+    )
+    take: str = Field(description="The other table's column that is taken; NULL where it has no such row.")
 
 
 class Column(Block):
@@ -131,7 +134,11 @@ class Column(Block):
     )
     expr: str | None = Field(None, description="A Spark SQL expression over the source's columns.")
     from_: str | None = Field(None, alias="from", description="The source's name for this column.")
-    mask: Literal["sha256", "redact", "partial"] | None = Field(None, description="How its values are hidden.")
+    mask: Literal["sha256", "redact", "partial"] | None = Field(
+        None,
+        description="How its values are hidden, in bronze already: as their digest, as `***`, or all but the last four "
+        "characters. It holds for what is loaded from then on.",
+    )
     lookup: Lookup | None = Field(None, description="Take the value from another table.")
 
     @model_validator(mode="before")
@@ -158,7 +165,11 @@ class Operations(Block):
 
 
 class Images(Block):
-    """Where a change's row before and after are."""
+    """Where a change's row before and after are: two columns of structs, or of JSON text.
+
+    Silver reads their fields as if they were the source's columns: those of `after`, and where that is NULL, as in a
+    deletion, those of `before`.
+    """
 
     before: str = Field(description="The column that holds the row before the change.")
     after: str = Field(description="The column that holds the row after the change.")
@@ -167,7 +178,12 @@ class Images(Block):
 class Silver(Block):
     """The cleaned table: typed, checked, one row per key."""
 
-    transform: str | None = Field(None, description="`module:function`, DataFrame to DataFrame, run first of all.")
+    transform: str | None = Field(
+        None,
+        description="`module:function`, from DataFrame to DataFrame, run first of all over bronze's well-formed rows. "
+        "It must pass on the columns that begin with an underscore, give the same for the same rows, and not mind rows "
+        "of several batches at once.",
+    )
     where: str | None = Field(None, description="A condition over the source's names; what it drops is counted.")
     columns: dict[str, Column] | None = Field(
         None, description="A projection; left out: every column as it came. `'*': keep` passes the others on."
@@ -176,9 +192,12 @@ class Silver(Block):
     keys: list[str] = Field([], description="The columns that identify a row.")
     sequence_by: list[str] = Field([], description="The columns that say which of two rows with one key is newer.")
     load: Literal["append", "insert", "merge", "scd2", "overwrite", "replace"] = Field(
-        "merge", description="How a batch goes into the table."
+        "merge", description="How a batch goes into the table: see [How silver is loaded](loads.md)."
     )
-    replace_where: str | None = Field(None, description="With `load: replace`: the condition on the rows replaced.")
+    replace_where: str | None = Field(
+        None,
+        description="With `load: replace`: the condition on the rows replaced, rendered from the batch's own interval.",
+    )
     delete_when: str | None = Field(
         None,
         description="A condition over silver's columns and the source's that makes a row the deletion of its key.",
@@ -190,12 +209,26 @@ class Silver(Block):
     images: Images | None = Field(None, description="Columns that hold the row before and after the change.")
     ignore_null_updates: bool | None = Field(None, description="A NULL in an update keeps the old value.")
     tombstone_retention: Duration | None = Field(None, description="How long deletions are remembered.")
-    track: list[str] | None = Field(None, description="With `load: scd2`: the columns whose changes make a version.")
+    track: list[str] | None = Field(
+        None,
+        description="With `load: scd2`: the columns whose changes begin a version; left out: all but `keys` and "
+        "`sequence_by`.",
+    )
     partition_by: list[str] = Field([], description="The columns that partition the table.")
     cluster_by: list[str] = Field([], description="The columns that cluster the table, instead of partitions.")
     schema_: SchemaPolicy = Field(
         "evolve", alias="schema", description="What happens to new columns: `evolve` takes them, `enforce` fails."
     )
+
+    @property
+    def by_key(self) -> bool:
+        """Whether a batch's rows go in by their keys; otherwise they take the place of other rows."""
+        return self.load in ("insert", "merge", "scd2")
+
+    @property
+    def deleting(self) -> bool:
+        """Whether some rows are the deletion of their key."""
+        return self.delete_when is not None or bool(self.operations and self.operations.delete)
 
     @model_validator(mode="before")
     @classmethod
@@ -219,3 +252,10 @@ class Table(Block):
     bronze: Bronze = Field(Bronze(), description="The rows as they came.")
     silver: Silver | None = Field(None, description="The cleaned table. Left out: the table stops at bronze.")
     quality: Quality = Field(Quality(), description="What a batch must look like before it is published.")
+
+    @property
+    def looked_up(self) -> tuple[str, ...]:
+        """The tables of the pipeline in whose silver this one looks values up, each once."""
+        columns = (self.silver.columns if self.silver else None) or {}
+        found = (column.lookup.table.partition(".")[2] for column in columns.values() if column.lookup)
+        return tuple(dict.fromkeys(found))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from airflow_ingest.config import Gold, Pipeline, Table
 from airflow_ingest.graph.model import PipelineGraph, Step, StepKind
@@ -12,19 +12,24 @@ GOLD_GROUP = "gold"
 
 def compile_graph(pipeline: Pipeline) -> PipelineGraph:
     """Lay out the steps of a pipeline that `load_pipeline` has checked."""
-    steps = [step for name, table in pipeline.tables.items() for step in _table_steps(pipeline.pipeline, name, table)]
-    steps += (_gold_step(pipeline.pipeline, name, pipeline.gold[name]) for name in _ordered(pipeline.gold))
+    tables, gold = pipeline.tables, pipeline.gold
+    looked_up = {name: table.looked_up for name, table in tables.items()}
+    read = {name: [_name(table) for table in gold[name].inputs if _layer(table) == GOLD_GROUP] for name in gold}
+    steps = [step for name in _ordered(looked_up) for step in _table_steps(pipeline.pipeline, name, tables[name])]
+    steps += (_gold_step(pipeline.pipeline, name, gold[name]) for name in _ordered(read))
     return PipelineGraph(pipeline.pipeline, tuple(steps))
 
 
 def _table_steps(pipeline: str, name: str, table: Table) -> Iterator[Step]:
-    def step(kind: StepKind, upstream: StepKind | None, layer: str = "") -> Step:
+    def step(kind: StepKind, upstream: StepKind | None, layer: str = "", after: Iterable[str] = ()) -> Step:
+        others = tuple(f"{other}.{StepKind.MERGE.value}" for other in after)
         return Step(
             id=f"{name}.{kind.value}",
             kind=kind,
             group=name,
             target=name,
-            upstream=(f"{name}.{upstream.value}",) if upstream else (),
+            upstream=((f"{name}.{upstream.value}",) if upstream else ()) + others,
+            trigger_rule="none_failed" if others else "all_success",
             outlets=(f"{pipeline}.{layer}.{name}",) if layer else (),
         )
 
@@ -34,7 +39,7 @@ def _table_steps(pipeline: str, name: str, table: Table) -> Iterator[Step]:
     if table.silver is None:
         return
     yield step(StepKind.PENDING, StepKind.INGEST)
-    yield step(StepKind.GATE, StepKind.PENDING)
+    yield step(StepKind.GATE, StepKind.PENDING, after=table.looked_up)
     yield step(StepKind.HOLD, StepKind.GATE)
     yield step(StepKind.MERGE, StepKind.GATE, "silver")
 
@@ -52,23 +57,29 @@ def _gold_step(pipeline: str, name: str, gold: Gold) -> Step:
 
 
 def _producer(table: str) -> str:
-    layer, name = table.split(".")
-    return f"{GOLD_GROUP}.{name}" if layer == GOLD_GROUP else f"{name}.{StepKind.MERGE.value}"
+    name = _name(table)
+    return f"{GOLD_GROUP}.{name}" if _layer(table) == GOLD_GROUP else f"{name}.{StepKind.MERGE.value}"
 
 
-def _ordered(gold: Mapping[str, Gold]) -> list[str]:
-    """The gold tables in the file's order, but each after those it reads."""
+def _layer(table: str) -> str:
+    return table.partition(".")[0]
+
+
+def _name(table: str) -> str:
+    return table.partition(".")[2]
+
+
+def _ordered(read: Mapping[str, Sequence[str]]) -> list[str]:
+    """The names in the file's order, but each after those that it reads."""
     placed: dict[str, None] = {}
 
     def place(name: str) -> None:
         if name in placed:
             return
-        for table in gold[name].inputs:
-            layer, _, read = table.partition(".")
-            if layer == GOLD_GROUP:
-                place(read)
+        for other in read[name]:
+            place(other)
         placed[name] = None
 
-    for name in gold:
+    for name in read:
         place(name)
     return list(placed)

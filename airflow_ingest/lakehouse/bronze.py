@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
@@ -19,6 +19,7 @@ from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.errors import ConflictError, LakehouseError, NothingToLoad, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, history, in_effect
+from airflow_ingest.lakehouse.masking import masked, masks_of
 from airflow_ingest.lakehouse.model import (
     ALREADY_APPLIED,
     Batch,
@@ -179,7 +180,7 @@ def _planned_and_loaded(
     if plan is None or not source.still_has(spark, plan):
         plan = source.plan(spark, run, draft_batch(name, table, run), lake.bronze(name))
         pins.put(_PLAN, plan.to_dict())
-    commit = read_for(partial(_write, spark, lake, table), spark, source, plan)
+    commit = read_for(partial(_write, spark, lake, table), spark, source, plan, table)
     if plan.transaction is not None and Batch.from_dict(commit.metadata["batch"]).key != plan.key:
         raise ConflictError(f"tables.{name}: the run {commit.metadata.get('run')} loaded the same part of the source.")
     return commit, False
@@ -191,25 +192,27 @@ def _commit_of(plan: Batch, commits: Iterable[Commit]) -> Commit | None:
     return next((commit for commit, batch in batches if batch and Batch.from_dict(batch).key == plan.key), None)
 
 
-def read_for(use: Callable[[Batch, DataFrame], T], spark: SparkSession, source: TableSource, plan: Batch) -> T:
+def read_for(
+    use: Callable[[Batch, DataFrame], T], spark: SparkSession, source: TableSource, plan: Batch, table: Table
+) -> T:
     """What `use` makes of the planned batch and its rows as bronze holds them; once more with rows that the source read
     another way, if it has one for what went wrong.
 
     Raises SchemaMismatch if the source has a column that bronze keeps for itself.
     """
     try:
-        return use(*_as_bronze(plan, source.read(spark, plan), source.system))
+        return use(*_as_bronze(plan, source.read(spark, plan), source.system, masks_of(table)))
     except Exception as error:
         rows = source.read_again(spark, plan, error)
         if rows is None:
             raise
-        return use(*_as_bronze(plan, rows, source.system))
+        return use(*_as_bronze(plan, rows, source.system, masks_of(table)))
 
 
-def _as_bronze(plan: Batch, rows: DataFrame, system: str) -> tuple[Batch, DataFrame]:
+def _as_bronze(plan: Batch, rows: DataFrame, system: str, masks: Mapping[str, str]) -> tuple[Batch, DataFrame]:
     columns = tuple(column for column in rows.columns if column not in (CORRUPT_RECORD, SOURCE_FILE))
     batch = plan.model_copy(update={"columns": columns})
-    return batch, _with_audit_columns(rows, batch, system)
+    return batch, _with_audit_columns(masked(rows, masks), batch, system)
 
 
 def _write(spark: SparkSession, lake: Lake, table: Table, batch: Batch, audited: DataFrame) -> Commit:

@@ -5,6 +5,7 @@ IngestError
     ├── SourceNotFound      nothing is where the source should be
     ├── SourceUnreadable    a file is there, and not one row can be made of it
     ├── SchemaMismatch      columns are missing, unknown or of another type
+    ├── TransformError      the pipeline's own function is not there, or does not do what it should
     ├── TableOwnedByOther   another pipeline writes this table
     ├── ConflictError       another writer's commits came first, again and again
     ├── NothingToLoad       the run has no business with this table: not a failure
@@ -30,6 +31,10 @@ class SourceUnreadable(LakehouseError):
 
 class SchemaMismatch(LakehouseError):
     """Columns are missing, unknown or of another type than the table's."""
+
+
+class TransformError(LakehouseError):
+    """The function that `silver.transform` names is not there, fails, or loses columns."""
 
 
 class TableOwnedByOther(LakehouseError):

@@ -236,7 +236,8 @@ class PartitionRange(Value):
 class GateOutcome(Value):
     """What the gate found in a batch, and whether the batch may be published.
 
-    `deletions` are those of its accepted rows that delete their key.
+    `deletions` are those of its accepted rows that delete their key; `lookups` are the versions of the tables in which
+    values were looked up.
     """
 
     table: str
@@ -248,6 +249,7 @@ class GateOutcome(Value):
     rules: tuple[RuleResult, ...] = ()
     partitions: tuple[PartitionRange, ...] = ()
     deletions: int = 0
+    lookups: dict[str, int] = {}
     fingerprint: str = ""
     seconds: float = 0.0
 

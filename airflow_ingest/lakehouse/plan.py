@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -17,24 +16,18 @@ from airflow_ingest.lakehouse.errors import NothingToLoad
 from airflow_ingest.lakehouse.gold.news import news_of
 from airflow_ingest.lakehouse.gold.refresh import predicate
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import LOOK_BACK, history
-from airflow_ingest.lakehouse.model import Batch, GateOutcome, RowCounts, RunInfo
+from airflow_ingest.lakehouse.log import history
+from airflow_ingest.lakehouse.model import Batch, RowCounts, RunInfo
 from airflow_ingest.lakehouse.planned import GoldPlan, TablePlan
-from airflow_ingest.lakehouse.progress import progress_of
 from airflow_ingest.lakehouse.quality.gate import measuring, outcome_of
-from airflow_ingest.lakehouse.silver.account import Account, left_alone
 from airflow_ingest.lakehouse.silver.judged import (
     MALFORMED,
-    Judged,
     judge,
     judging,
-    published_rows,
     select_sql,
-    silver_of,
 )
-from airflow_ingest.lakehouse.silver.retraction import retraction
-from airflow_ingest.lakehouse.silver.statement import SOURCE_VIEW, Merge, Redo
-from airflow_ingest.lakehouse.silver.tombstones import Tombstones
+from airflow_ingest.lakehouse.silver.lookups import Lookups
+from airflow_ingest.lakehouse.silver.preview import Preview
 from airflow_ingest.lakehouse.sources import source_of
 from airflow_ingest.lakehouse.sources.database import Database
 from airflow_ingest.lakehouse.sql import table as sql_table
@@ -62,7 +55,7 @@ def plan_table(
     source = source_of(lake, name, table, files=files, database=database)
     try:
         pinned = source.plan(spark, run, draft_batch(name, table, run), lake.bronze(name))
-        plan = read_for(partial(_plan, spark, lake, table, run), spark, source, pinned)
+        plan = read_for(partial(_plan, spark, lake, table, run), spark, source, pinned, table)
     except NothingToLoad as nothing:
         return TablePlan(table=name, status="skip", reason=str(nothing))
     except Exception as error:
@@ -103,11 +96,12 @@ def _plan(spark: SparkSession, lake: Lake, table: Table, run: RunInfo, batch: Ba
     if table.silver is None:
         return plan.model_copy(update={"rows": RowCounts(read=rows.count())})
     own_properties(spark, lake, lake.silver(batch.table))
+    lookups = Lookups.of(spark, lake, table.silver)
     with judging(spark):
-        judged = judge(spark, lake, batch.table, table, batch, rows)
+        judged = judge(spark, lake, batch.table, table, batch, lookups, rows)
         aggregated, aggregates = measuring(table, judged)
         gate = outcome_of(table, judged, batch, aggregated.agg(*aggregates).collect()[0].asDict())
-        found = _silver(spark, lake, table, run, judged, gate, rows)
+        found = Preview(spark, lake, table, run, judged, gate, lookups, rows).told()
     where = select_sql(judged, table, sql_table(lake.bronze(batch.table)), batch_predicate(batch))
     told = {
         "rows": gate.rows,
@@ -136,56 +130,3 @@ def _beside_bronze(
     held = None if Place.of(batch, commits).first else read_batch(spark, lake, batch).count()
     loaded = held or any((commit.metadata.get("batch") or {}).get("id") == batch.id for commit in commits)
     return bronze.limit(0).unionByName(rows, allowMissingColumns=True), held if loaded else None
-
-
-def _silver(
-    spark: SparkSession, lake: Lake, table: Table, run: RunInfo, judged: Judged, gate: GateOutcome, planned: DataFrame
-) -> Mapping[str, Any]:
-    """What the merge would do with what the gate accepts: a plan's status, rows and statement."""
-    silver, batch, path = silver_of(table), gate.batch, lake.silver(gate.table)
-    commits = history(spark, path, LOOK_BACK)
-    place = Place.of(batch, commits)
-    rows = published_rows(judged, run)
-    if commits and silver.schema_ == "enforce":
-        check_same_columns(path, spark.read.format("delta").load(path).schema, rows.schema)
-    overwrites = silver.load == "overwrite"
-    statement = _overwriting(path) if overwrites else Merge.of(silver, gate.partitions).sql(path)
-    if gate.decision == "block":
-        return {"status": "hold", "reason": "; ".join(gate.reasons), "statement": statement}
-    accepted = gate.rows.unaccounted
-    if overwrites and place.older:
-        counts = gate.rows.model_copy(update={"superseded": accepted})
-        return {"status": "supersede", "reason": "a newer load is published", "rows": counts}
-    account = Account(gate=gate.rows)
-    if overwrites:
-        counts = account.counts({"numOutputRows": accepted}, silver)
-        return {"rows": counts, "statement": statement, "overwrites": True}
-    if not commits:
-        inserted = accepted - gate.deletions
-        counts = account.counts({"numTargetRowsInserted": inserted}, silver)
-        return {"rows": counts.model_copy(update={"unchanged": gate.deletions}), "statement": statement}
-    progress = progress_of(spark, lake, gate.table)
-    tombstones = Tombstones.now(spark, lake, gate.table, silver.keys) if silver.delete_when else None
-    rows = tombstones.overtaking(rows, batch) if tombstones else rows
-    target = spark.read.format("delta").load(path)
-    redo, retracted = None, None
-    if not place.first or (tombstones and tombstones.has(batch)):
-        redo = Redo.of(batch, judged.columns, rows.schema, target.schema)
-        retracted = retraction(spark, lake, table, batch, rows, progress, run, tombstones=tombstones, planned=planned)
-    merge = Merge.of(silver, () if retracted else gate.partitions, redo)
-    try:
-        source = retracted.beside(rows) if retracted else rows
-        metrics = merge.metrics(source, target)
-    finally:
-        if retracted:
-            retracted.release()
-    if retracted:
-        account = account.model_copy(update={"retracted": retracted.account})
-    counts = account.counts(metrics, silver)
-    if counts.unaccounted > 0:
-        counts = counts.model_copy(update=left_alone(rows, target, silver, counts.unaccounted))
-    return {"rows": counts, "statement": merge.sql(path)}
-
-
-def _overwriting(path: str) -> str:
-    return f"INSERT OVERWRITE {sql_table(path)}\nSELECT * FROM {SOURCE_VIEW}"

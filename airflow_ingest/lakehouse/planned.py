@@ -17,7 +17,7 @@ class TablePlan(Value):
     - `rows`: their account; of a batch that would be held only what the gate finds, of a bronze table only `read`
     - `rejections`: rows by the reason of their rejection; a row with two reasons counts in both
     - `others`: the batches that wait for silver; a live run takes those that are not held along
-    - `overwrites`: whether silver is written whole
+    - `overwrites`: whether rows of silver give way to the batch, whatever they are
     - `select`, `statement`: silver's columns and the write that publishes them, as SQL
     """
 

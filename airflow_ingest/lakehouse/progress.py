@@ -8,10 +8,12 @@ stays behind until a commit of silver carries it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time, timezone
 from typing import TYPE_CHECKING, Any
 
+from airflow_ingest.lakehouse.commits import Place
 from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, commits_after, history, in_effect, told
 from airflow_ingest.lakehouse.model import Batch, Interval, Value
 
@@ -34,6 +36,15 @@ class Progress(Value):
     def after(self, taken: Batch) -> Progress:
         """The progress once `taken` is in silver."""
         return self.model_copy(update={"behind": tuple(batch for batch in self.behind if batch.id != taken.id)})
+
+    def place(self, batch: Batch, commits: Sequence[Commit]) -> Place:
+        """The place of `batch` in silver, whose newest commits are `commits`.
+
+        An increment that bronze took for the first time, and that silver has still to take, was never there.
+        """
+        place = Place.of(batch, commits)
+        new = batch.transaction is not None and not batch.repeats and batch.key in {one.key for one in self.behind}
+        return replace(place, first=True) if new else place
 
 
 def progress_of(spark: SparkSession, lake: Lake, name: str) -> Progress:

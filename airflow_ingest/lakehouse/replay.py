@@ -16,9 +16,10 @@ from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ORDER, RECORD_H
 from airflow_ingest.lakehouse.commits import Stamp, highest_of, merge_from, written
 from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.dlq import STATUS_OPEN, STATUS_REPLAYED, has_fixes, parsed
-from airflow_ingest.lakehouse.errors import LakehouseError, SchemaMismatch
+from airflow_ingest.lakehouse.errors import ConflictError, LakehouseError, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import LOOK_BACK, history
+from airflow_ingest.lakehouse.masking import hidden, masks_of
 from airflow_ingest.lakehouse.model import ReplayResult, RunInfo
 from airflow_ingest.lakehouse.progress import progress_of
 from airflow_ingest.lakehouse.silver.judged import (
@@ -30,8 +31,11 @@ from airflow_ingest.lakehouse.silver.judged import (
     published_rows,
     silver_of,
 )
-from airflow_ingest.lakehouse.silver.merge import merge_rows
+from airflow_ingest.lakehouse.silver.load import merge_rows, merge_versions
+from airflow_ingest.lakehouse.silver.lookups import Lookups
+from airflow_ingest.lakehouse.silver.retraction import derived_rows
 from airflow_ingest.lakehouse.silver.tombstones import Tombstones
+from airflow_ingest.lakehouse.silver.versions import history_of, shape
 from airflow_ingest.lakehouse.sources.base import SOURCE_FILE
 from airflow_ingest.lakehouse.sql import table as sql_table
 from airflow_ingest.lakehouse.tables import change_feed, ensure
@@ -66,11 +70,12 @@ def replay_dlq(
     if not newest:
         return ReplayResult(table=name, dry_run=dry_run, seconds=time.monotonic() - started)
     letters = _open_letters(spark, lake, name, newest[0].version, rule, since, limit)
+    lookups = Lookups.of(spark, lake, silver_of(table))
     with judging(spark):
-        judged = judge_rows(_as_bronze(spark, lake, name, letters, fix or {}), table, carry=(_LETTER,))
+        judged = judge_rows(_as_bronze(spark, lake, name, table, letters, fix or {}), table, lookups, carry=(_LETTER,))
         result = ReplayResult(table=name, dry_run=dry_run, **_tally(judged))
         if result.replayed and not dry_run:
-            version = _merge(spark, lake, name, table, run, judged)
+            version = _merge(spark, lake, name, table, run, judged, lookups)
             result = result.model_copy(update={"version": version})
         if result.tried and not dry_run:
             _mark(spark, lake, name, run, judged, fixed=bool(fix))
@@ -102,7 +107,9 @@ def _open_letters(
     return letters if limit is None else letters.orderBy("batch_order", "id").limit(limit)
 
 
-def _as_bronze(spark: SparkSession, lake: Lake, name: str, letters: DataFrame, fix: Mapping[str, str]) -> DataFrame:
+def _as_bronze(
+    spark: SparkSession, lake: Lake, name: str, table: Table, letters: DataFrame, fix: Mapping[str, str]
+) -> DataFrame:
     bronze = spark.read.format("delta").load(lake.bronze(name)).schema
     payload = [field for field in bronze.fields if field.name not in AUDIT_COLUMNS]
     known = [field.name for field in payload]
@@ -119,7 +126,10 @@ def _as_bronze(spark: SparkSession, lake: Lake, name: str, letters: DataFrame, f
         F.col("record_hash").alias(RECORD_HASH),
         F.col("batch_order").alias(BATCH_ORDER),
     ).select("p.*", _LETTER, "_batch_id", SOURCE_FILE, RECORD_HASH, BATCH_ORDER)
-    return rows.withColumns({column: F.expr(sql) for column, sql in fix.items()}) if fix else rows
+    if not fix:
+        return rows
+    masks = {column: how for column, how in masks_of(table).items() if column in {name.lower() for name in fix}}
+    return hidden(rows.withColumns({column: F.expr(sql) for column, sql in fix.items()}), masks)
 
 
 def _tally(judged: Judged) -> dict[str, object]:
@@ -135,24 +145,75 @@ def _tally(judged: Judged) -> dict[str, object]:
     return {"tried": tried, "rejected": rejected, "replayed": tried - rejected, "reasons": reasons}
 
 
-def _merge(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo, judged: Judged) -> int:
+def _merge(
+    spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo, judged: Judged, lookups: Lookups
+) -> int:
     silver, path = silver_of(table), lake.silver(name)
-    if not silver.keys:
+    if not silver.keys or silver.load == "replace":
+        why = f"is loaded by `load: {silver.load}`" if silver.keys else "has no `keys`"
         raise LakehouseError(
-            f"tables.{name} has no `keys`, so a replayed row cannot find its place. Clear the run instead."
+            f"tables.{name} {why}, so a replayed row cannot find its place. Clear the run instead, once the source or "
+            "the configuration is mended."
         )
     rows = published_rows(judged, run)
+    if silver.load == "scd2":
+        return _keep(spark, lake, name, table, run, judged, rows, lookups)
     ensure(spark, lake, path, rows, partition_by=silver.partition_by, table_properties=change_feed(rows.columns))
     stamp = Stamp.now(f"{name}/replay", pipeline=lake.pipeline, layer="silver", table=name, run=run.run_id)
-    if silver.delete_when is None:
+    if not silver.deleting:
         merge_rows(spark, path, rows, silver, stamp)
         return written(spark, path, stamp).version
-    buried = replace(stamp, application=f"{name}/replay/tombstones", metadata={**stamp.metadata, "layer": "ops"})
-    tombstones = Tombstones.now(spark, lake, name, silver.keys).bury(rows, buried)
+    tombstones = Tombstones.now(spark, lake, name, silver.keys).bury(rows, _for_tombstones(stamp))
     merge_rows(spark, path, tombstones.overtaking(rows), silver, stamp)
     version = written(spark, path, stamp).version
     tombstones.check()
     return version
+
+
+def _keep(
+    spark: SparkSession,
+    lake: Lake,
+    name: str,
+    table: Table,
+    run: RunInfo,
+    judged: Judged,
+    rows: DataFrame,
+    lookups: Lookups,
+) -> int:
+    """Replayed rows are changes among those that bronze holds."""
+    silver, path = silver_of(table), lake.silver(name)
+    shaped = shape(rows)
+    ensure(spark, lake, path, shaped, partition_by=silver.partition_by, table_properties=change_feed(shaped.columns))
+    before = history(spark, path, 1)[0].version
+    target = spark.read.format("delta").option("versionAsOf", before).load(path)
+    tombstones = Tombstones.now(spark, lake, name, silver.keys) if silver.deleting else None
+    progress = progress_of(spark, lake, name)
+    found = history_of(
+        silver,
+        judged.columns,
+        rows,
+        target,
+        tombstones,
+        lambda: derived_rows(spark, lake, table, name, progress, run, lookups),
+    )
+    stamp = Stamp.now(f"{name}/replay", pipeline=lake.pipeline, layer="silver", table=name, run=run.run_id)
+    try:
+        if tombstones:
+            tombstones = tombstones.bury(found.deletions, _for_tombstones(stamp))
+        merge_versions(spark, path, found, silver, judged.columns, stamp)
+    finally:
+        found.release()
+    version = written(spark, path, stamp).version
+    if version != before + 1:
+        raise ConflictError(f"{path}: another load was published while versions were made.")
+    if tombstones:
+        tombstones.check()
+    return version
+
+
+def _for_tombstones(stamp: Stamp) -> Stamp:
+    told = {**stamp.metadata, "layer": "ops"}
+    return replace(stamp, application=f"{stamp.application}/tombstones", metadata=told)
 
 
 def _mark(spark: SparkSession, lake: Lake, name: str, run: RunInfo, judged: Judged, *, fixed: bool) -> None:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from airflow.sdk import RetryDecision, RetryPolicy
 
 from airflow_ingest.config import ConfigError
-from airflow_ingest.lakehouse import ReconciliationError, SchemaMismatch, TableOwnedByOther
+from airflow_ingest.lakehouse import ReconciliationError, SchemaMismatch, TableOwnedByOther, TransformError
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-_HOPELESS = (ConfigError, ReconciliationError, SchemaMismatch, TableOwnedByOther)
+_HOPELESS = (ConfigError, ReconciliationError, SchemaMismatch, TableOwnedByOther, TransformError)
 _MISTAKES_IN_SQL = {"AnalysisException", "ParseException"}
 
 

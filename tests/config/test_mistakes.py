@@ -51,7 +51,7 @@ tables:
     silver:
       columns: {id: integr, n: int}
       keys: [idd]
-      transform: "m:f"
+      transform: "mf"
     quality: {rules: [{expect: "n >"}, {nul_rate: {}}]}
 gold:
   a: {sql: SELECT id FROM gold.a}

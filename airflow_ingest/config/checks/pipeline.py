@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from airflow_ingest.config.checks.cycles import cycles
 from airflow_ingest.config.checks.delta import check_foreign
 from airflow_ingest.config.checks.gold import check_gold, gold_columns, gold_inputs
+from airflow_ingest.config.checks.lookups import check_lookups
 from airflow_ingest.config.checks.names import Names
 from airflow_ingest.config.checks.silver import silver_columns
 from airflow_ingest.config.checks.table import check_table
@@ -42,17 +43,18 @@ def check_pipeline(data: dict[str, Any], report: Report, stem: str) -> None:
             check_table(table, ("tables", name), report, schedule=schedule)
     gold = block(data, "gold")
     check_foreign(tables, gold, report)
-    _check_all_gold(tables, gold, report)
-
-
-def _check_all_gold(tables: dict[str, Any], gold: dict[str, Any], report: Report) -> None:
     lake = _lake(tables, gold)
+    check_lookups(tables, lake, report)
+    _check_all_gold(gold, lake, report)
+
+
+def _check_all_gold(gold: dict[str, Any], lake: dict[str, Names | None], report: Report) -> None:
     for name, table in gold.items():
         _check_table_name(name, ("gold", name), report)
         if isinstance(table, dict):
             check_gold(table, ("gold", name), report, lake)
     inputs = {name: _gold_before(table) for name, table in gold.items() if isinstance(table, dict)}
-    for cycle in _cycles(inputs):
+    for cycle in cycles(inputs):
         shown = " → ".join(f"gold.{name}" for name in (*cycle, cycle[0]))
         report.add(("gold", cycle[0]), f"reads its own result: {shown}", "Break the circle.", at_key=True)
 
@@ -71,24 +73,6 @@ def _lake(tables: dict[str, Any], gold: dict[str, Any]) -> dict[str, Names | Non
 
 def _gold_before(table: dict[str, Any]) -> list[str]:
     return [name.removeprefix("gold.") for name in gold_inputs(table) if name.startswith("gold.")]
-
-
-def _cycles(inputs: Mapping[str, list[str]]) -> list[tuple[str, ...]]:
-    """Find the circles among tables, each once, beginning at its first table in the file."""
-    found: list[tuple[str, ...]] = []
-    done: set[str] = set()
-
-    def follow(name: str, trail: tuple[str, ...]) -> None:
-        if name in trail:
-            found.append(trail[trail.index(name) :])
-        elif name not in done:
-            for before in inputs.get(name, ()):
-                follow(before, (*trail, name))
-            done.add(name)
-
-    for name in inputs:
-        follow(name, ())
-    return found
 
 
 def _check_name(data: dict[str, Any], stem: str, report: Report) -> None:

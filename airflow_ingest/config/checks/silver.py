@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timezone
 from typing import Any
 
 from airflow_ingest.config.checks.names import AUDIT_COLUMNS, CHANGE_COLUMNS, Names, check_expression, check_list
 from airflow_ingest.config.checks.types import type_problem
-from airflow_ingest.config.report import Report, block, is_absent
+from airflow_ingest.config.report import Report, block, is_absent, texts
 from airflow_ingest.config.served import check_served, check_served_value
 from airflow_ingest.config.table import Silver
 from airflow_ingest.config.values import KeyPath, one_of, quote, unexpanded
 
 _CHANGES = ("delete_when", "deletes", "operations", "images", "ignore_null_updates", "tombstone_retention")
+_SOME_DAY = (datetime(2026, 1, 1, tzinfo=timezone.utc), datetime(2026, 1, 2, tzinfo=timezone.utc))
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*\Z")
 
 
@@ -30,15 +32,61 @@ def check_silver(silver: dict[str, Any], at: KeyPath, report: Report, columns: N
     transform = silver.get("transform")
     if isinstance(transform, str) and not _FUNCTION.match(transform):
         report.add((*at, "transform"), f"{quote(transform)} names no function", "Write my_package.module:function.")
-    for key in ("where", "delete_when", "replace_where"):
+    for key in ("where", "delete_when"):
         check_expression(silver, key, at, report)
+    _check_replace_where(silver, at, report, columns)
+    _check_operations(silver, at, report)
     _check_columns(silver, at, report)
+    _check_masked_keys(silver, at, report)
     for key in ("keys", "partition_by", "cluster_by", "track"):
         check_list(silver, key, at, report, columns)
     check_list(silver, "sequence_by", at, report, None)  # may also name columns of the source
     if silver.get("partition_by") and silver.get("cluster_by"):
         report.add((*at, "cluster_by"), "cluster_by stands in the place of partition_by", "Keep one of the two.")
     _check_load(silver, at, report)
+
+
+def _check_replace_where(silver: dict[str, Any], at: KeyPath, report: Report, columns: Names | None) -> None:
+    """A condition over silver's columns, rendered from the batch's interval before Spark sees it."""
+    text = silver.get("replace_where")
+    if not isinstance(text, str):
+        return
+    if "{{" not in text and "{%" not in text:
+        check_expression(silver, "replace_where", at, report, columns)
+        return
+    from airflow_ingest.config.sql import parse_expression
+    from airflow_ingest.config.templates import TemplateError, render
+
+    path = (*at, "replace_where")
+    try:
+        rendered = parse_expression(render(str(text), *_SOME_DAY))
+    except TemplateError as error:
+        report.add(path, unexpanded(text, str(error)), "It is rendered from the interval of each batch.")
+        return
+    for found in rendered.problems:
+        report.add(path, unexpanded(text, f"once rendered: {found.problem}"), found.hint)
+    if columns is not None:
+        for name, _ in rendered.columns:
+            columns.check(name, path, report)
+
+
+def _check_operations(silver: dict[str, Any], at: KeyPath, report: Report) -> None:
+    operations = block(silver, "operations")
+    path = (*at, "operations")
+    if operations and silver.get("delete_when"):
+        report.add((*at, "delete_when"), "operations say already what deletes", "Keep one of the two.", at_key=True)
+    kinds = {
+        kind: operations[kind] for kind in ("insert", "update", "delete") if isinstance(operations.get(kind), list)
+    }
+    if operations and not any(kinds.values()):
+        report.add(path, "names no operation", "Write which values mean insert, update or delete.", at_key=True)
+    seen: dict[str, str] = {}
+    for kind, values in kinds.items():
+        for index, value in enumerate(values):
+            other = seen.setdefault(str(value), kind)
+            if other != kind:
+                problem = f"{quote(str(value))} means {other} already"
+                report.add((*path, kind, index), problem, "Keep it under one of them.")
 
 
 def _check_columns(silver: dict[str, Any], at: KeyPath, report: Report) -> None:
@@ -74,7 +122,44 @@ def _check_column(column: Any, path: KeyPath, report: Report) -> None:
     if len(origins) > 1:
         report.add(path, f"has {one_of(origins, 'and')}, but a value has one origin", "Keep one of them.", at_key=True)
     check_expression(column, "expr", path, report)
-    check_served("Column", column, path, report)
+    if column.get("mask") is not None:
+        _check_mask(column, origins, path, report)
+
+
+def _check_mask(column: dict[str, Any], origins: list[str], path: KeyPath, report: Report) -> None:
+    """What is masked is hidden before bronze is written, so it is a column of the source, and text from then on."""
+    derived = [key for key in origins if key != "from"]
+    if derived:
+        problem = f"mask hides a column of the source, and {derived[0]} makes a new value"
+        report.add((*path, "mask"), problem, "Mask the columns that it reads: it then sees what is left of them.")
+    kind = column.get("type")
+    if isinstance(kind, str) and kind.strip().lower() != "string":
+        report.add((*path, "type"), f"a masked value is text, not {quote(kind)}", "Write type: string.")
+
+
+def _check_masked_keys(silver: dict[str, Any], at: KeyPath, report: Report) -> None:
+    """Keys must stay apart, and a column of the source is hidden in one way."""
+    columns = {name: column for name, column in block(silver, "columns").items() if isinstance(column, dict)}
+    if block(silver, "images"):
+        for name, column in columns.items():
+            if column.get("mask") is not None:
+                problem = "mask hides a column of the source, and this one is a field of its images"
+                report.add((*at, "columns", name, "mask"), problem, "Have the source hide it before it is sent.")
+    for index, key in texts(silver, "keys"):
+        how = columns.get(key, {}).get("mask")
+        if how in ("redact", "partial"):
+            problem = f"mask: {how} makes different keys the same"
+            report.add((*at, "keys", index), problem, "Use mask: sha256, which keeps them apart.")
+    ways: dict[str, tuple[str, Any]] = {}
+    for name, column in block(silver, "columns").items():
+        how = column.get("mask") if isinstance(column, dict) else None
+        source = str((column.get("from") if isinstance(column, dict) else None) or name).casefold()
+        if isinstance(column, dict) and (column.get("expr") or column.get("lookup")):
+            continue
+        other, earlier = ways.setdefault(source, (name, how))
+        if earlier != how:
+            problem = f"takes the same column of the source as {quote(other)}, which is masked otherwise"
+            report.add((*at, "columns", name), problem, "Give both the same mask: the source is hidden once.")
 
 
 def _check_load(silver: dict[str, Any], at: KeyPath, report: Report) -> None:
@@ -82,7 +167,6 @@ def _check_load(silver: dict[str, Any], at: KeyPath, report: Report) -> None:
     if not isinstance(load, str):
         return
     path = (*at, "load")
-    check_served_value("Silver", "load", load, path, report)
     check_served_value("Silver", "deletes", silver.get("deletes"), (*at, "deletes"), report)
     if load in ("merge", "insert", "scd2") and is_absent(silver, "keys", Silver):
         hint = "Name the columns that identify a row in `keys`, or use load: overwrite."
@@ -93,11 +177,34 @@ def _check_load(silver: dict[str, Any], at: KeyPath, report: Report) -> None:
     if silver.get("sequence_by") and is_absent(silver, "keys", Silver) and load not in ("merge", "insert", "scd2"):
         problem = "sequence_by says which of two rows with one key is newer, and there are no keys"
         report.add((*at, "sequence_by"), problem, "Name the keys, or remove sequence_by.", at_key=True)
-    if load == "scd2" and is_absent(silver, "sequence_by", Silver):
-        report.add(path, "load: scd2 needs sequence_by", "Name the column that says when a version began.")
+    if load == "scd2":
+        _check_versions(silver, at, report)
     if load == "replace" and is_absent(silver, "replace_where", Silver):
         report.add(path, "load: replace needs replace_where", "Write the condition on the rows that it replaces.")
     _check_company(silver, load, at, report)
+
+
+def _check_versions(silver: dict[str, Any], at: KeyPath, report: Report) -> None:
+    if is_absent(silver, "sequence_by", Silver):
+        report.add((*at, "load"), "load: scd2 needs sequence_by", "Name the column that says when a version began.")
+    if silver.get("deletes") == "soft":
+        problem = "deletes: soft keeps deleted rows, and load: scd2 keeps every version anyway"
+        report.add((*at, "deletes"), problem, "Remove it: a deletion ends the version that is valid.")
+    taken = {"_valid_from", "_valid_to", "_current"}
+    for name in block(silver, "columns"):
+        if name.casefold() in taken:
+            problem = f"the column {quote(name)} is written by load: scd2"
+            report.add((*at, "columns", name), problem, "Choose another name.", at_key=True)
+    keys = {name.casefold() for _, name in texts(silver, "keys")}
+    for index, name in texts(silver, "track"):
+        if name.casefold() in keys:
+            problem = f"{quote(name)} is a key, which never changes"
+            report.add((*at, "track", index), problem, "Name columns that change.")
+    begins = next((name for _, name in texts(silver, "sequence_by")), None)
+    columns = block(silver, "columns")
+    if begins is not None and columns and "*" not in columns and begins not in columns:
+        problem = f"{quote(begins)} says since when a version is valid, and is none of silver's columns"
+        report.add((*at, "sequence_by", 0), problem, f"Give it a type: columns: {{{begins}: timestamp, …}}.")
 
 
 def _check_company(silver: dict[str, Any], load: str, at: KeyPath, report: Report) -> None:

@@ -38,6 +38,7 @@ def check_table(table: dict[str, Any], at: KeyPath, report: Report, *, schedule:
         columns = silver_columns(silver, f"silver.{at[-1]}" if at else "silver")
         check_silver(silver, (*at, "silver"), report, columns)
         _check_load(table, silver, at, report)
+        _check_masked_cursor(table, silver, at, report)
         if kinds == ["delta"] and block(table, "extract").get("mode") == "incremental":
             check_changes(silver, (*at, "silver"), report)
     elif silver is None:
@@ -142,6 +143,15 @@ def _check_load(table: dict[str, Any], silver: dict[str, Any], at: KeyPath, repo
     if mode == "full" and load == "append":
         problem = "load: append would add the whole source again at every run"
         report.add(path, problem, "Use overwrite or merge; or extract: {mode: interval}.")
+
+
+def _check_masked_cursor(table: dict[str, Any], silver: dict[str, Any], at: KeyPath, report: Report) -> None:
+    cursor = block(table, "extract").get("cursor")
+    for name, column in block(silver, "columns").items():
+        masked = isinstance(column, dict) and column.get("mask") is not None
+        if masked and isinstance(cursor, str) and (column.get("from") or name) == cursor:
+            problem = f"the cursor {quote(cursor)} is masked, and how far the table has got is written down in clear"
+            report.add((*at, "extract", "cursor"), problem, "Name another cursor, or take the mask off.")
 
 
 def _check_bronze_only(quality: dict[str, Any], at: KeyPath, report: Report) -> None:

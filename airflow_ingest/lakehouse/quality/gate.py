@@ -40,7 +40,9 @@ from airflow_ingest.lakehouse.silver.judged import (
     Judged,
     judge,
     judging,
+    silver_of,
 )
+from airflow_ingest.lakehouse.silver.lookups import Lookups
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.tables import ensure
 
@@ -58,11 +60,12 @@ def quality_gate(spark: SparkSession, lake: Lake, name: str, table: Table, run: 
     rejected, `warn` if a warning fired, else `pass`.
     """
     started = time.monotonic()
-    judged = judge(spark, lake, name, table, batch)
+    lookups = Lookups.of(spark, lake, silver_of(table))
+    judged = judge(spark, lake, name, table, batch, lookups)
     with judging(spark):
         measured = _measure_and_reject(spark, lake, table, run, judged, batch, rule_version(table))
     found = outcome_of(table, judged, batch, measured)
-    found = found.model_copy(update={"seconds": time.monotonic() - started})
+    found = found.model_copy(update={"lookups": dict(lookups.versions), "seconds": time.monotonic() - started})
     record(spark, lake, run, Judgement.of(found))
     return found
 

@@ -10,9 +10,7 @@ from pyspark.sql import functions as F
 from airflow_ingest.config import Silver
 from airflow_ingest.lakehouse.errors import ReconciliationError
 from airflow_ingest.lakehouse.model import Batch, RowCounts, Value
-from airflow_ingest.lakehouse.silver.judged import SEQUENCE
-from airflow_ingest.lakehouse.silver.rows import DEAD, same_key
-from airflow_ingest.lakehouse.sql import column
+from airflow_ingest.lakehouse.silver.rows import DEAD, same_key, wins
 
 ACCOUNT = "account"
 """In a commit of silver: what of the load's account Delta does not count."""
@@ -36,14 +34,20 @@ class Retracted(Value):
 
 
 class Account(Value):
-    """What has to stand beside Delta's own metrics: the gate's rows, if it was asked, and what was taken back."""
+    """What has to stand beside Delta's own metrics: the gate's rows, if it was asked, and what was taken back.
+
+    Of versions Delta counts other things than changes: with `load: scd2`, `changes` are the counts.
+    """
 
     gate: RowCounts | None = None
     retracted: Retracted = Retracted()
+    changes: RowCounts | None = None
 
     def counts(self, metrics: Mapping[str, int], silver: Silver) -> RowCounts:
         """The account of a load that Delta counted, or would count (`Merge.metrics`), as `metrics`."""
-        if silver.load == "overwrite":
+        if self.changes is not None:
+            counts = self.changes
+        elif not silver.by_key:
             counts = RowCounts(read=metrics.get("numOutputRows", 0), inserted=metrics.get("numOutputRows", 0))
         else:
             lost = self.retracted
@@ -57,16 +61,18 @@ class Account(Value):
         if self.gate is None:
             return counts
         return self.gate.model_copy(
-            update=counts.model_dump(include={"inserted", "updated", "deleted", "retracted"}),
+            update=counts.model_dump(include={"inserted", "updated", "deleted", "unchanged", "retracted"}),
         )
 
 
 def left_alone(rows: DataFrame, target: DataFrame, silver: Silver, settled_elsewhere: int) -> Mapping[str, int]:
     """Splits the `rows` that the MERGE into `target` left alone: superseded by a newer row or deletion, or there.
 
-    Deletions that have come since may have overtaken more of them.
+    Deletions that have come since may have overtaken more of them. An insert finds its key there, newer or not.
     """
-    newer = F.expr(f"coalesce({column('t', SEQUENCE)} > {column('s', SEQUENCE)}, false)")
+    if silver.load == "insert":
+        return {"unchanged": settled_elsewhere}
+    newer = F.expr(f"coalesce({wins(silver, 't', 's')}, false)")
     joined = rows.alias("s").join(target.alias("t"), F.expr(same_key(silver.keys)), "left")
     superseded = min(int(joined.agg(F.count_if(newer | F.expr(DEAD))).collect()[0][0]), settled_elsewhere)
     return {"superseded": superseded, "unchanged": settled_elsewhere - superseded}

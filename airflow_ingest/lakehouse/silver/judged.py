@@ -20,6 +20,9 @@ from airflow_ingest.lakehouse.dlq import with_fixes
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.model import Batch, RunInfo
 from airflow_ingest.lakehouse.quality.row_rules import failing_condition
+from airflow_ingest.lakehouse.silver.images import with_images
+from airflow_ingest.lakehouse.silver.lookups import Lookups, as_sql
+from airflow_ingest.lakehouse.silver.operations import deletes, unknown_operations
 from airflow_ingest.lakehouse.silver.projection import (
     Check,
     Projected,
@@ -28,17 +31,19 @@ from airflow_ingest.lakehouse.silver.projection import (
     project,
     unprojected,
 )
-from airflow_ingest.lakehouse.silver.rows import INGESTED_AT, INGESTED_BY
+from airflow_ingest.lakehouse.silver.regions import replaced_rows
+from airflow_ingest.lakehouse.silver.rows import INGESTED_AT, INGESTED_BY, SEQUENCE
+from airflow_ingest.lakehouse.silver.transforms import PASSED_ON, SOURCE_ROW, transformed
 from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE
 from airflow_ingest.lakehouse.sources.files import REPLACEMENT_CHARACTER, UNREADABLE
 from airflow_ingest.lakehouse.sql import literal, quote
 
-SEQUENCE = "_sequence"
 ERRORS = "__errors"
 FILTERED = "__filtered"
 RANK = "__rank"
 MALFORMED = "malformed"
 _EARLY = "__early_errors"
+_TIE_BREAKER = "__tie_breaker"
 SOURCE = "__source"
 DELETES = "__deletes"
 ACCEPTED = f"(NOT {FILTERED} AND size({ERRORS}) = 0)"
@@ -78,7 +83,13 @@ def judging(spark: SparkSession) -> Iterator[None]:
 
 
 def judge(
-    spark: SparkSession, lake: Lake, name: str, table: Table, batch: Batch, rows: DataFrame | None = None
+    spark: SparkSession,
+    lake: Lake,
+    name: str,
+    table: Table,
+    batch: Batch,
+    lookups: Lookups,
+    rows: DataFrame | None = None,
 ) -> Judged:
     """The rows of `batch`, judged. Use what it gives inside `judging`.
 
@@ -87,50 +98,74 @@ def judge(
     """
     bronze = with_fixes(spark, lake, name, read_batch(spark, lake, batch) if rows is None else rows)
     missing: list[str] = []
-    if batch.columns:
+    if batch.columns and silver_of(table).transform is None and silver_of(table).images is None:
         where = f"tables.{name}: {', '.join(file.path for file in batch.files[:3])}"
         lenient = table.bronze.schema_ == "evolve"
         missing = missing_columns(where, silver_of(table), batch.columns, lenient=lenient)
-    return judge_rows(bronze, table, missing=missing)
+    return judge_rows(bronze, table, lookups, missing=missing, within=replaced_rows(silver_of(table), batch))
 
 
-def judge_rows(rows: DataFrame, table: Table, *, carry: Sequence[str] = (), missing: Sequence[str] = ()) -> Judged:
+def judge_rows(
+    rows: DataFrame,
+    table: Table,
+    lookups: Lookups,
+    *,
+    carry: Sequence[str] = (),
+    missing: Sequence[str] = (),
+    within: str | None = None,
+) -> Judged:
     """`rows`, which look as bronze's, judged by today's configuration.
 
-    The columns `carry` are passed on as they are.
+    The columns `carry` are passed on as they are. Rows for which `within` does not hold are rejected.
     """
     silver = silver_of(table)
+    helpers = {BATCH_ID, SOURCE_FILE, RECORD_HASH, BATCH_ORDER, *carry}
     source = [column for column in rows.columns if column not in {*AUDIT_COLUMNS, CORRUPT_RECORD, *carry}]
+    original, tie_breaker = F.struct(*(quote(column) for column in (*source, CORRUPT_RECORD))), F.col(RECORD_HASH)
+    if silver.transform is not None:
+        rows = transformed(rows, silver.transform, source, carry)
+        source = [column for column in rows.columns if column not in {*PASSED_ON, CORRUPT_RECORD, *carry}]
+        made = F.to_json(F.struct(*(quote(column) for column in sorted(source))))
+        original, tie_breaker = F.col(SOURCE_ROW), F.sha2(F.concat(RECORD_HASH, made), 256)
+    if silver.images is not None:
+        rows, source = with_images(rows, silver.images, source, needed_columns(silver))
+    if silver.transform is not None or silver.images is not None:
+        made_by = "transform" if silver.images is None else "images"
+        missing_columns(f"silver.{made_by}", silver, source, lenient=False)
     known = {name.lower() for name in source}
     for absent in (name for name in needed_columns(silver) if name.lower() not in known):
         rows = rows.withColumn(absent, F.lit(None).cast("string"))
     columns = project(silver, source)
-    before = (_malformed(), *(check for column in columns for check in column.checks))
-    after = (*_null_keys(silver.keys), *_row_rules(table))
-    helpers = {BATCH_ID, SOURCE_FILE, RECORD_HASH, BATCH_ORDER, *carry}
+    own = [column for column in columns if not column.looked_up]
+    others = [column for column in columns if column.looked_up]
+    before = (_malformed(), *(check for column in own for check in column.checks))
+    looked_up = (check for column in others for check in column.checks)
+    after = (*looked_up, *_null_keys(silver), *unknown_operations(silver), *_outside(within), *_row_rules(table))
     typed = rows.select(
-        *(F.expr(column.sql).alias(column.name) for column in columns),
-        F.struct(*(quote(column) for column in (*source, CORRUPT_RECORD))).alias(SOURCE),
+        *(F.expr(column.sql).alias(column.name) for column in own),
+        original.alias(SOURCE),
+        tie_breaker.alias(_TIE_BREAKER),
         F.expr(_filtered(silver.where)).alias(FILTERED),
         F.expr(_errors(before)).alias(_EARLY),
         *(F.col(quote(name)) for name in sorted(unprojected(silver, [column.name for column in columns]) - helpers)),
         *(F.col(quote(name)) for name in sorted(helpers)),
     )
+    if others:
+        typed = lookups.beside(typed, silver).withColumns({column.name: F.expr(column.sql) for column in others})
     malformed = f"exists({_EARLY}, e -> e.rule = '{MALFORMED}')"
     found = f"concat({_EARLY}, {_errors(after)})"
     reasons = (
         f"CASE WHEN {FILTERED} THEN slice({_EARLY}, 1, 0) WHEN {malformed} THEN slice({_EARLY}, 1, 1) "
         f"WHEN {DELETES} THEN {_of_columns(found, (*silver.keys, *silver.sequence_by))} ELSE {found} END"
     )
-    deletes = f"coalesce(({silver.delete_when}), false)" if silver.delete_when else "false"
     judged = (
-        typed.withColumn(DELETES, F.expr(deletes))
+        typed.withColumn(DELETES, F.expr(deletes(silver)))
         .withColumn(FILTERED, F.expr(f"{FILTERED} AND NOT {DELETES}"))
         .withColumn(ERRORS, F.expr(reasons))
         .withColumn(SEQUENCE, _sequence(silver.sequence_by))
     )
     return Judged(
-        rows=judged.withColumn(RANK, F.expr(_rank(silver.keys))),
+        rows=judged.withColumn(RANK, F.expr(_rank(silver))),
         selected=tuple(columns),
         checks=(*before, *after),
         missing=tuple(missing),
@@ -150,10 +185,18 @@ def published_rows(judged: Judged, run: RunInfo) -> DataFrame:
 
 def select_sql(judged: Judged, table: Table, relation: str, condition: str) -> str:
     """The SELECT of silver's columns from those rows of bronze (`relation`) for which `condition` holds, to be read."""
-    columns = ",\n  ".join(f"{column.sql} AS {quote(column.name)}" for column in judged.selected)
-    where = silver_of(table).where
+    silver = silver_of(table)
+    columns = ",\n  ".join(f"{_shown(column, silver)} AS {quote(column.name)}" for column in judged.selected)
+    where = silver.where
     kept = f"\n  AND NOT {_filtered(where)}" if where else ""
-    return f"SELECT\n  {columns}\nFROM {relation}\nWHERE {condition}\n  AND {quote(CORRUPT_RECORD)} IS NULL{kept}"
+    first = f"-- from what {silver.transform} makes of these rows\n" if silver.transform else ""
+    return (
+        f"{first}SELECT\n  {columns}\nFROM {relation}\nWHERE {condition}\n  AND {quote(CORRUPT_RECORD)} IS NULL{kept}"
+    )
+
+
+def _shown(column: Projected, silver: Silver) -> str:
+    return as_sql(silver.columns[column.name]) if column.looked_up and silver.columns else column.sql
 
 
 def silver_of(table: Table) -> Silver:
@@ -174,8 +217,23 @@ def _malformed() -> Check:
     return Check(MALFORMED, None, f"{corrupt} IS NOT NULL", message)
 
 
-def _null_keys(keys: Sequence[str]) -> list[Check]:
-    return [Check("key", key, f"{quote(key)} IS NULL", literal(f"the key column {key} is NULL")) for key in keys]
+def _null_keys(silver: Silver) -> list[Check]:
+    """A row without its key, or a version without its beginning, has no place."""
+    found = [
+        Check("key", key, f"{quote(key)} IS NULL", literal(f"the key column {key} is NULL")) for key in silver.keys
+    ]
+    if silver.load == "scd2":
+        begins = silver.sequence_by[0]
+        message = literal(f"{begins} is NULL, and says since when the row is valid")
+        found.append(Check("sequence", begins, f"{quote(begins)} IS NULL", message))
+    return found
+
+
+def _outside(within: str | None) -> list[Check]:
+    """A row outside of what its batch replaces would come again with every load of the batch."""
+    if within is None:
+        return []
+    return [Check("replace_where", None, f"NOT coalesce(({within}), false)", literal(f"lies outside of {within}"))]
 
 
 def _filtered(where: str | None) -> str:
@@ -203,16 +261,18 @@ def _row_rules(table: Table) -> list[Check]:
 
 def _of_columns(errors: str, names: Sequence[str]) -> str:
     """Those of `errors` that concern the columns `names`: all that a deletion is checked on."""
-    return f"filter({errors}, e -> e.column IN ({', '.join(map(literal, names))}))"
+    return f"filter({errors}, e -> array_contains(array({', '.join(map(literal, names))}), e.column))"
 
 
 def _sequence(columns: Sequence[str]) -> Column:
     by = (F.col(quote(name)).alias(f"by_{i + 1}") for i, name in enumerate(columns))
-    return F.struct(*by, F.col(BATCH_ORDER).alias("batch"), F.col(RECORD_HASH).alias("row"))
+    return F.struct(*by, F.col(BATCH_ORDER).alias("batch"), F.col(_TIE_BREAKER).alias("row"))
 
 
-def _rank(keys: Sequence[str]) -> str:
-    if not keys:
+def _rank(silver: Silver) -> str:
+    if not silver.keys:
         return "1"
-    partition = ", ".join([ACCEPTED, *(quote(key) for key in keys)])
-    return f"row_number() OVER (PARTITION BY {partition} ORDER BY {SEQUENCE} DESC)"
+    moment = [f"{SEQUENCE}.by_1"] if silver.load == "scd2" else []
+    partition = ", ".join([ACCEPTED, *(quote(key) for key in silver.keys), *moment])
+    direction = "ASC" if silver.load == "insert" else "DESC"
+    return f"row_number() OVER (PARTITION BY {partition} ORDER BY {SEQUENCE} {direction})"

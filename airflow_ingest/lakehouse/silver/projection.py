@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from airflow_ingest.config import Column, Silver
 from airflow_ingest.lakehouse.errors import SchemaMismatch
 from airflow_ingest.lakehouse.expressions import losses, source_columns
+from airflow_ingest.lakehouse.silver.lookups import found
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.tables import CHANGE_COLUMNS
 
@@ -25,11 +26,15 @@ class Check:
 
 @dataclass(frozen=True)
 class Projected:
-    """One column of silver: its name, its SQL over the source's columns, the checks on its value."""
+    """One column of silver: its name, its SQL over the source's columns, the checks on its value.
+
+    What is `looked_up` has its SQL over what was found.
+    """
 
     name: str
     sql: str
     checks: tuple[Check, ...] = ()
+    looked_up: bool = False
 
 
 def project(silver: Silver, available: Sequence[str]) -> list[Projected]:
@@ -51,6 +56,8 @@ def needed_columns(silver: Silver) -> dict[str, str]:
     """The source's columns that silver reads, each with the key of the configuration that reads it."""
     needed: dict[str, str] = {}
     for name, column in (silver.columns or {}).items():
+        if column.lookup is not None:
+            continue
         if column.expr is not None:
             for source in sorted(source_columns(column.expr)):
                 needed.setdefault(source, f"silver.columns.{name}")
@@ -61,15 +68,26 @@ def needed_columns(silver: Silver) -> dict[str, str]:
     for name in silver.keys if silver.columns is None else ():
         needed.setdefault(name, "silver.keys")
     for name in sorted(unprojected(silver, silver.columns or ())):
-        needed.setdefault(name, "silver.sequence_by" if name in silver.sequence_by else "silver.delete_when")
+        needed.setdefault(name, _reader(silver, name))
     return needed
 
 
 def unprojected(silver: Silver, columns: Iterable[str]) -> set[str]:
-    """The names in `sequence_by` and `delete_when` that are none of silver's `columns`, so the source's."""
+    """Which columns of the source sequence_by, delete_when, operations and lookups name: those not in `columns`."""
     projected = {name.casefold() for name in columns}
     named = {*silver.sequence_by, *(source_columns(silver.delete_when) if silver.delete_when else ())}
+    named |= {silver.operations.column} if silver.operations else set()
+    named |= {column.lookup.key for column in (silver.columns or {}).values() if column.lookup}
     return {name for name in named if name.casefold() not in projected}
+
+
+def _reader(silver: Silver, source: str) -> str:
+    if source in silver.sequence_by:
+        return "silver.sequence_by"
+    looking = (name for name, column in (silver.columns or {}).items() if column.lookup and column.lookup.key == source)
+    if column := next(looking, None):
+        return f"silver.columns.{column}"
+    return "silver.operations.column" if silver.operations else "silver.delete_when"
 
 
 def key_sources(silver: Silver) -> set[str]:
@@ -77,7 +95,9 @@ def key_sources(silver: Silver) -> set[str]:
     sources: set[str] = set()
     for key in silver.keys:
         column = (silver.columns or {}).get(key)
-        if column is not None and column.expr is not None:
+        if column is not None and column.lookup is not None:
+            sources.add(column.lookup.key)
+        elif column is not None and column.expr is not None:
             sources |= source_columns(column.expr)
         else:
             sources.add((column.from_ if column else None) or key)
@@ -101,17 +121,20 @@ def missing_columns(where: str, silver: Silver, available: Sequence[str], *, len
 
 
 def _column(name: str, column: Column) -> Projected:
-    source = column.expr if column.expr is not None else quote(column.from_ or name)
+    if column.lookup is not None:
+        source = quote(found(name))
+    else:
+        source = column.expr if column.expr is not None else quote(column.from_ or name)
     checks = [
         Check("cast", name, loss.condition, f"concat('no value for ', {literal(loss.sql)})")
         for loss in (losses(column.expr) if column.expr is not None else ())
     ]
     if column.type is None:
-        return Projected(name, source, tuple(checks))
+        return Projected(name, source, tuple(checks), looked_up=column.lookup is not None)
     value = f"try_cast({source} AS {column.type})"
     message = f"concat('not a value of type ', {literal(column.type)}, ': ', left(cast({source} AS STRING), 100))"
     checks.append(Check("cast", name, f"(({source}) IS NOT NULL AND {value} IS NULL)", message))
-    return Projected(name, value, tuple(checks))
+    return Projected(name, value, tuple(checks), looked_up=column.lookup is not None)
 
 
 def _nearest(name: str, available: Sequence[str]) -> str:

@@ -1,8 +1,8 @@
 """What a re-run takes back: keys that an earlier generation of its batch won, and that this one does not.
 
-Silver is a function of bronze: per key, the row with the greatest sequence among the batches that it has taken. Where
-the newest row or deletion came from this batch, and the batch no longer has one as new, the key is derived again from
-all of them. Only here may the cost exceed the batch.
+Silver is a function of bronze: per key, the row that wins (the newest; with `load: insert` the first) among the batches
+that it has taken. Where the winning row or deletion came from this batch, and the batch no longer has one as good, the
+key is derived again from all of them. Only here may the cost exceed the batch.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from airflow_ingest.config import Table
+from airflow_ingest.config import Silver, Table
 from airflow_ingest.lakehouse.bronze import BATCH_ID, read_bronze
 from airflow_ingest.lakehouse.dlq import with_fixes
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.model import Batch, RunInfo
 from airflow_ingest.lakehouse.progress import Progress
 from airflow_ingest.lakehouse.silver.account import Retracted
-from airflow_ingest.lakehouse.silver.judged import SEQUENCE, judge_rows, published_rows, silver_of
-from airflow_ingest.lakehouse.silver.rows import ALIVE, DEAD, DELETION, INGESTED_AT, same_key
+from airflow_ingest.lakehouse.silver.judged import judge_rows, published_rows, silver_of
+from airflow_ingest.lakehouse.silver.lookups import Lookups
+from airflow_ingest.lakehouse.silver.rows import ALIVE, DEAD, DELETION, INGESTED_AT, SEQUENCE, same_key, wins
 from airflow_ingest.lakehouse.silver.tombstones import Tombstones
 from airflow_ingest.lakehouse.sql import column, literal, quote
 
@@ -64,6 +65,7 @@ def retraction(
     rows: DataFrame,
     progress: Progress,
     run: RunInfo,
+    lookups: Lookups,
     *,
     tombstones: Tombstones | None = None,
     planned: DataFrame | None = None,
@@ -74,33 +76,34 @@ def retraction(
     where it does not hold them yet.
     """
     keys = silver_of(table).keys
-    silver = spark.read.format("delta").load(lake.silver(batch.table))
-    lost = _lost(silver, rows, keys, batch, tombstones).persist()
+    published = spark.read.format("delta").load(lake.silver(batch.table))
+    lost = _lost(published, rows, silver_of(table), batch, tombstones).persist()
     found = lost.agg(F.count(F.lit(1)), F.count_if(F.col(_RESTATED)), F.count_if(F.col(_MINE))).collect()[0]
     if not found[0]:
         lost.unpersist()
         return None
-    derived = _derived(spark, lake, table, batch, progress, run, planned)
+    derived = derived_rows(spark, lake, table, batch.table, progress, run, lookups, batch=batch, planned=planned)
     derived = derived.join(lost.select(*map(quote, keys)), list(keys), "left_semi").persist()
     account = Retracted(lost=found[0], restated=found[1], mine=found[2], **_won(derived, lost, keys, batch))
     return Retraction(tuple(keys), lost, derived, account)
 
 
 def _lost(
-    silver: DataFrame, rows: DataFrame, keys: list[str], batch: Batch, tombstones: Tombstones | None
+    published: DataFrame, rows: DataFrame, silver: Silver, batch: Batch, tombstones: Tombstones | None
 ) -> DataFrame:
     """The keys whose row or deletion of `batch` is no more: has it a row for them still, and has silver its row or
     anybody's."""
+    keys = silver.keys
     names = list(map(quote, keys))
     live = rows.alias("s").where(f"NOT {DEAD}")
-    lost = _superior(silver.where(F.col(BATCH_ID) == F.lit(batch.id)), live, keys).withColumns(
+    lost = _superior(published.where(F.col(BATCH_ID) == F.lit(batch.id)), live, silver).withColumns(
         {_MINE: F.lit(True), _THERE: F.lit(True)}
     )
     graves = tombstones.of(batch) if tombstones else None
     if graves is not None:
-        here = silver.select(*names, F.lit(True).alias(_THERE))
+        here = published.select(*names, F.lit(True).alias(_THERE))
         deletions = rows.alias("s").where(DELETION)
-        forgotten = _superior(graves, deletions, keys).withColumn(_MINE, F.lit(False)).join(here, keys, "left")
+        forgotten = _superior(graves, deletions, silver).withColumn(_MINE, F.lit(False)).join(here, keys, "left")
         lost = (
             lost.unionByName(forgotten)
             .groupBy(*names)
@@ -110,11 +113,11 @@ def _lost(
     return lost.join(restated, keys, "left").withColumn(_RESTATED, F.coalesce(_RESTATED, F.lit(False)))
 
 
-def _superior(theirs: DataFrame, ours: DataFrame, keys: list[str]) -> DataFrame:
-    """The keys of `theirs` for which `ours` has nothing as new."""
-    old, new = F.col(column("t", SEQUENCE)), F.col(column("s", SEQUENCE))
-    joined = theirs.alias("t").join(ours.alias("s"), F.expr(same_key(keys)), "left").where(new.isNull() | (new < old))
-    return joined.select(*(F.col(column("t", key)).alias(key) for key in keys))
+def _superior(theirs: DataFrame, ours: DataFrame, silver: Silver) -> DataFrame:
+    """The keys of `theirs` for which `ours` has nothing as good."""
+    nothing = F.col(column("s", SEQUENCE)).isNull() | F.expr(wins(silver, "t", "s"))
+    joined = theirs.alias("t").join(ours.alias("s"), F.expr(same_key(silver.keys)), "left").where(nothing)
+    return joined.select(*(F.col(column("t", key)).alias(key) for key in silver.keys))
 
 
 def _won(derived: DataFrame, lost: DataFrame, keys: list[str], batch: Batch) -> dict[str, int]:
@@ -132,21 +135,25 @@ def _won(derived: DataFrame, lost: DataFrame, keys: list[str], batch: Batch) -> 
     return {name: int(value) for name, value in joined.agg(*counts).collect()[0].asDict().items()}
 
 
-def _derived(
+def derived_rows(
     spark: SparkSession,
     lake: Lake,
     table: Table,
-    batch: Batch,
+    name: str,
     progress: Progress,
     run: RunInfo,
-    planned: DataFrame | None,
+    lookups: Lookups,
+    *,
+    batch: Batch | None = None,
+    planned: DataFrame | None = None,
 ) -> DataFrame:
-    """Every key's newest row or deletion among the batches that silver has taken, this one among them."""
-    left_out = [other.id for other in progress.behind if other.id != batch.id]
-    bronze = read_bronze(spark, lake, batch.table, progress.bronze)
+    """What the batches publish that silver has taken, `batch` among them: see `published_rows`."""
+    own = batch.id if batch else ""
+    left_out = [other.id for other in progress.behind if other.id != own]
+    bronze = read_bronze(spark, lake, name, progress.bronze)
     if left_out:
         bronze = bronze.where(~F.col(BATCH_ID).isin(left_out))
     if planned is not None:
-        others = bronze.where(F.col(BATCH_ID) != F.lit(batch.id))
+        others = bronze.where(F.col(BATCH_ID) != F.lit(own))
         bronze = others.unionByName(planned, allowMissingColumns=True)
-    return published_rows(judge_rows(with_fixes(spark, lake, batch.table, bronze), table), run)
+    return published_rows(judge_rows(with_fixes(spark, lake, name, bronze), table, lookups), run)

@@ -9,14 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from airflow_ingest.config import Silver
 from airflow_ingest.lakehouse.sql import column
 
+SEQUENCE = "_sequence"
 INGESTED_AT = "_ingested_at"
 INGESTED_BY = "_ingested_by"
+VALID_FROM = "_valid_from"
+VALID_TO = "_valid_to"
+CURRENT = "_current"
 
 ALIVE = f"{column('s', INGESTED_AT)} IS NOT NULL"
 DEAD = f"{column('s', INGESTED_BY)} IS NULL"
 DELETION = f"({column('s', INGESTED_AT)} IS NULL AND {column('s', INGESTED_BY)} IS NOT NULL)"
+
+
+def wins(silver: Silver, one: str, other: str) -> str:
+    """What holds if the row `one` keeps its key against the row `other`, both aliases: the newest does, and with
+    `load: insert` the first."""
+    sign = "<" if silver.load == "insert" else ">"
+    return f"{column(one, SEQUENCE)} {sign} {column(other, SEQUENCE)}"
 
 
 def same_key(keys: Sequence[str]) -> str:

@@ -11,8 +11,7 @@ from pyspark.sql import functions as F
 from airflow_ingest.config import Silver
 from airflow_ingest.lakehouse.bronze import BATCH_ID
 from airflow_ingest.lakehouse.model import Batch, PartitionRange
-from airflow_ingest.lakehouse.silver.judged import SEQUENCE
-from airflow_ingest.lakehouse.silver.rows import ALIVE, DELETION, same_key
+from airflow_ingest.lakehouse.silver.rows import ALIVE, DELETION, SEQUENCE, VALID_FROM, VALID_TO, same_key, wins
 from airflow_ingest.lakehouse.sql import column, literal
 from airflow_ingest.lakehouse.sql import table as sql_table
 
@@ -33,52 +32,82 @@ class Redo:
 
     @classmethod
     def of(cls, batch: Batch, columns: Sequence[str], source: StructType, target: StructType) -> Redo:
-        """The redo of `batch`, whose rows have the schema `source`, in a table that has the schema `target`.
+        """The redo of `batch`, whose rows have the schema `source`, in a table that has the schema `target`."""
+        return cls(batch, other_values(columns, source, target))
 
-        The `columns` are those with values; where their types have changed, every row counts as another.
-        """
-        new, old = ({field.name.lower(): field.dataType for field in side.fields} for side in (source, target))
-        names = {name: name.lower() for name in columns}
-        if any(old.get(key) != new[key] for key in names.values()):
-            return cls(batch, "true")
-        same = [_same_value(name, "map<" in new[key].simpleString()) for name, key in names.items()]
-        return cls(batch, f"NOT ({' AND '.join(same)})")
+
+def other_values(columns: Sequence[str], source: StructType, target: StructType) -> str:
+    """The condition under which a row `s` has other values than `t` in one of `columns`.
+
+    Where their types have changed, every row counts as another.
+    """
+    new, old = ({field.name.lower(): field.dataType for field in side.fields} for side in (source, target))
+    names = {name: name.lower() for name in columns}
+    if any(old.get(key) != new[key] for key in names.values()):
+        return "true"
+    same = [_same_value(name, "map<" in new[key].simpleString()) for name, key in names.items()]
+    return f"NOT ({' AND '.join(same)})"
 
 
 @dataclass(frozen=True)
 class Merge:
-    """A MERGE of rows `s` into silver `t`, as SQL conditions; `delete` and `insert` are empty where they say nothing.
+    """A MERGE of rows `s` into silver `t`, as SQL conditions; empty where they say nothing.
 
     Of the clauses for a row that matches, the first that is true applies: `delete`, then `update`. What a row of `s`
     does is told by its audit columns: see `lakehouse.silver.rows`.
     """
 
     on: str
-    update: str
+    update: str = ""
     delete: str = ""
     insert: str = ""
     evolve: bool = True
 
     @classmethod
-    def of(cls, silver: Silver, ranges: Sequence[PartitionRange] = (), redo: Redo | None = None) -> Merge:
-        """A row goes in where its key is new or its sequence is above the one there.
+    def of(
+        cls,
+        silver: Silver,
+        ranges: Sequence[PartitionRange] = (),
+        redo: Redo | None = None,
+        *,
+        in_order: bool = False,
+    ) -> Merge:
+        """A row goes in where its key is new, or where it wins against the row there.
 
         With `redo`, the rows that a batch has in the table give way to what the source and the configuration say of
-        their keys now. `ranges` bound what the MERGE reads.
+        their keys now. `ranges` bound what the MERGE reads. A batch that comes `in_order` is newer than all before it,
+        so that `load: insert` has only new keys to write, and rewrites no file.
         """
         on = "\n  AND ".join([same_key(silver.keys), *_pruning(ranges)])
         evolve = silver.schema_ == "evolve"
-        newer = f"{column('s', SEQUENCE)} > {column('t', SEQUENCE)}"
-        if redo is None and silver.delete_when is None:
+        newer = wins(silver, "s", "t")
+        if silver.load == "insert" and in_order and not silver.sequence_by and redo is None:
+            return cls(on, evolve=evolve)
+        if redo is None and not silver.deleting:
             return cls(on, newer, evolve=evolve)
         if redo is None:
             return cls(on, f"{ALIVE} AND {newer}", delete=f"{DELETION} AND {newer}", insert=ALIVE, evolve=evolve)
         theirs = f"{column('t', BATCH_ID)} = {literal(redo.batch.id)}"
         gone = f"{column('s', BATCH_ID)} IS NULL AND {theirs}"
-        delete = gone if silver.delete_when is None else f"(({gone}) OR ({DELETION} AND ({newer} OR {theirs})))"
+        delete = gone if not silver.deleting else f"(({gone}) OR ({DELETION} AND ({newer} OR {theirs})))"
         other_row = f"({column('s', SEQUENCE)} <> {column('t', SEQUENCE)} OR {redo.differs})"
         return cls(
             on, f"{ALIVE} AND ({newer} OR ({theirs} AND {other_row}))", delete=delete, insert=ALIVE, evolve=evolve
+        )
+
+    @classmethod
+    def of_versions(cls, silver: Silver, differs: str, ranges: Sequence[PartitionRange] = ()) -> Merge:
+        """Versions go in by key and beginning; one of which `s` knows no batch is no more. See `other_values`."""
+        begins = f"{column('t', VALID_FROM)} = {column('s', VALID_FROM)}"
+        on = "\n  AND ".join([same_key(silver.keys), begins, *_pruning(ranges)])
+        same = [f"{column('t', name)} <=> {column('s', name)}" for name in (SEQUENCE, VALID_TO)]
+        made = f"{column('s', BATCH_ID)} IS NOT NULL"
+        return cls(
+            on,
+            f"{made} AND ({differs} OR NOT ({' AND '.join(same)}))",
+            delete=f"{column('s', BATCH_ID)} IS NULL",
+            insert=made,
+            evolve=silver.schema_ == "evolve",
         )
 
     def sql(self, path: str) -> str:
@@ -89,7 +118,7 @@ class Merge:
             f"USING {SOURCE_VIEW} AS s",
             f"ON {self.on}",
             *([f"WHEN MATCHED AND {self.delete} THEN DELETE"] if self.delete else []),
-            f"WHEN MATCHED AND {self.update} THEN UPDATE SET *",
+            *([f"WHEN MATCHED AND {self.update} THEN UPDATE SET *"] if self.update else []),
             f"WHEN NOT MATCHED{f' AND {self.insert}' if self.insert else ''} THEN INSERT *",
         ]
         return "\n".join(lines)
@@ -101,7 +130,7 @@ class Merge:
         counts = {
             "numSourceRows": "count(1)",
             "numTargetRowsInserted": f"count_if(NOT {there} AND coalesce({self.insert or 'true'}, false))",
-            "numTargetRowsUpdated": f"count_if({there} AND NOT {delete} AND coalesce({self.update}, false))",
+            "numTargetRowsUpdated": f"count_if({there} AND NOT {delete} AND coalesce({self.update or 'false'}, false))",
             "numTargetRowsDeleted": f"count_if({delete})",
         }
         first, *others = (F.expr(sql).alias(name) for name, sql in counts.items())

@@ -18,8 +18,7 @@ from airflow_ingest.lakehouse.errors import ConflictError
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import history
 from airflow_ingest.lakehouse.model import Batch
-from airflow_ingest.lakehouse.silver.judged import SEQUENCE
-from airflow_ingest.lakehouse.silver.rows import DELETION, INGESTED_AT, INGESTED_BY, same_key
+from airflow_ingest.lakehouse.silver.rows import DELETION, INGESTED_AT, INGESTED_BY, SEQUENCE, same_key
 from airflow_ingest.lakehouse.sql import column, literal, quote
 from airflow_ingest.lakehouse.sql import table as sql_table
 from airflow_ingest.lakehouse.tables import ensure

@@ -1,0 +1,64 @@
+"""Lookups: which table of the pipeline a column takes its value from, and by what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from airflow_ingest.config.checks.cycles import cycles
+from airflow_ingest.config.checks.names import Names
+from airflow_ingest.config.report import Report, block
+from airflow_ingest.config.values import KeyPath, nearest, quote
+
+
+def check_lookups(tables: dict[str, Any], lake: Mapping[str, Names | None], report: Report) -> None:
+    """Check the lookups of all tables' plain data.
+
+    :param lake: the tables of the pipeline, such as `silver.flights`, and their columns; None if not known.
+    """
+    reads: dict[str, list[str]] = {name: [] for name in tables}
+    for name, column, lookup, path in _lookups(tables):
+        table = lookup.get("table")
+        if not isinstance(table, str):
+            continue
+        if problem := _table_problem(table, lake):
+            report.add((*path, "table"), *problem)
+            continue
+        reads[name].append(table.removeprefix("silver."))
+        theirs = lake[table]
+        for key in ("key", "take"):
+            if theirs is not None and isinstance(lookup.get(key), str):
+                theirs.check(lookup[key], (*path, key), report)
+        _check_key(tables[name], column, lookup, path, report)
+    for cycle in cycles(reads):
+        shown = " → ".join((*cycle, cycle[0]))
+        report.add(("tables", cycle[0]), f"looks itself up: {shown}", "Break the circle.", at_key=True)
+
+
+def _lookups(tables: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any], KeyPath]]:
+    for name, table in tables.items():
+        columns = block(block(table, "silver"), "columns") if isinstance(table, dict) else {}
+        for column in columns:
+            lookup = block(block(columns, column), "lookup")
+            if lookup:
+                yield name, column, lookup, ("tables", name, "silver", "columns", column, "lookup")
+
+
+def _table_problem(table: str, lake: Mapping[str, Names | None]) -> tuple[str, str] | None:
+    if table in lake and table.startswith("silver."):
+        return None
+    name = table.rpartition(".")[2]
+    if table.startswith("gold."):
+        return f"a lookup reads silver, and {quote(table)} is made after it", "Join it in a gold table instead."
+    if f"bronze.{name}" in lake:
+        return f"{quote(name)} stops at bronze", f"Give {name} a silver."
+    silver = [known for known in lake if known.startswith("silver.")]
+    return f"there is no table {quote(table)}", nearest(table, silver) or f"Tables: {', '.join(silver)}."
+
+
+def _check_key(table: dict[str, Any], name: str, lookup: dict[str, Any], path: KeyPath, report: Report) -> None:
+    key = lookup.get("key")
+    column = block(block(table["silver"], "columns"), key) if isinstance(key, str) else {}
+    if column.get("lookup"):
+        problem = f"{quote(str(key))} is looked up itself, so {quote(name)} cannot be looked up by it"
+        report.add((*path, "key"), problem, "Take both from one table, or join them in gold.")

@@ -1,0 +1,64 @@
+"""Which keys a batch had when silver took it: bronze still holds its rows as they were then, at an older version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from airflow_ingest.config import Table
+from airflow_ingest.lakehouse.bronze import BATCH_ID, read_bronze
+from airflow_ingest.lakehouse.dlq import with_fixes
+from airflow_ingest.lakehouse.lake import Lake
+from airflow_ingest.lakehouse.log import LOOK_BACK, history, in_effect, is_feed_gone
+from airflow_ingest.lakehouse.model import Batch, RunInfo
+from airflow_ingest.lakehouse.progress import PROGRESS, Progress
+from airflow_ingest.lakehouse.silver.judged import judge_rows, published_rows, silver_of
+from airflow_ingest.lakehouse.silver.lookups import Lookups
+from airflow_ingest.lakehouse.sql import quote
+
+_LOOK_BACK = (LOOK_BACK, 1000)
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The `keys` of an earlier load of a batch; None if there was none, or if that is `unknown`."""
+
+    keys: DataFrame | None = None
+    unknown: bool = False
+
+
+def earlier_keys(
+    spark: SparkSession, lake: Lake, table: Table, batch: Batch, run: RunInfo, lookups: Lookups
+) -> Earlier:
+    """The keys that `batch` had when silver took it last; `unknown` where no log or file tells any more."""
+    known, version = _taken_at(spark, lake, batch)
+    if version is None:
+        return Earlier(unknown=not known)
+    rows = read_bronze(spark, lake, batch.table, version).where(F.col(BATCH_ID) == F.lit(batch.id))
+    names = map(quote, silver_of(table).keys)
+    keys = published_rows(judge_rows(with_fixes(spark, lake, batch.table, rows), table, lookups), run).select(*names)
+    keys = keys.distinct().persist()
+    try:
+        keys.isEmpty()
+    except Exception as error:
+        keys.unpersist()
+        if is_feed_gone(error):
+            return Earlier(unknown=True)
+        raise
+    return Earlier(keys)
+
+
+def _taken_at(spark: SparkSession, lake: Lake, batch: Batch) -> tuple[bool, int | None]:
+    """Whether silver's log tells, and if so the version of bronze at which silver took `batch`."""
+    path = lake.silver(batch.table)
+    for limit in _LOOK_BACK:
+        commits = history(spark, path, limit)
+        for commit in in_effect(commits):
+            told = commit.metadata.get("batch")
+            if told and Batch.from_dict(told).id == batch.id:
+                return True, Progress.from_dict(commit.metadata.get(PROGRESS) or {}).bronze
+        if commits and commits[-1].version == 0:
+            return True, None
+    return False, None

@@ -1,0 +1,67 @@
+"""Rows of a change log that hold the row before and after the change, as Debezium sends them
+(https://debezium.io/documentation/reference/stable/connectors/postgresql.html#postgresql-change-events-value).
+
+Silver then reads the fields of the row after the change, and of a deletion those of the row before it, as if they were
+columns of the source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType, StringType, StructType
+
+from airflow_ingest.config.table import Images
+from airflow_ingest.lakehouse.errors import SchemaMismatch
+from airflow_ingest.lakehouse.sql import literal, quote
+
+
+def with_images(
+    rows: DataFrame, images: Images, source: Sequence[str], wanted: Iterable[str]
+) -> tuple[DataFrame, list[str]]:
+    """`rows` with the images' fields in the place of the images, and the columns that are then the source's.
+
+    `source` are the source's columns. An image is a struct, or JSON text, of which the columns `wanted` are taken that
+    the source has not. A field stands before a column of the same name. Raises SchemaMismatch if an image is missing or
+    of another type.
+    """
+    schema = {field.name.lower(): field.dataType for field in rows.schema.fields}
+    kinds = [_kind(schema, name, source) for name in (images.before, images.after)]
+    others = [name for name in source if name not in (images.before, images.after)]
+    known = {name.lower() for name in others}
+    fields = list(dict.fromkeys(field.name for kind in kinds if isinstance(kind, StructType) for field in kind.fields))
+    if any(isinstance(kind, StringType) for kind in kinds):
+        listed = {name.lower() for name in fields}
+        fields += [name for name in dict.fromkeys(wanted) if name.lower() not in known | listed]
+    image = f"CASE WHEN {quote(images.after)} IS NOT NULL THEN {{after}} ELSE {{before}} END"
+    values = {
+        field: F.expr(
+            image.format(
+                after=_field(images.after, kinds[1], field),
+                before=_field(images.before, kinds[0], field),
+            )
+        )
+        for field in fields
+    }
+    lifted = {name.lower() for name in fields}
+    return rows.withColumns(values), [*(name for name in others if name.lower() not in lifted), *fields]
+
+
+def _kind(schema: dict[str, DataType], name: str, source: Sequence[str]) -> DataType:
+    kind = schema.get(name.lower())
+    if isinstance(kind, StructType | StringType):
+        return kind
+    told = "there is no such column" if kind is None else f"it is a {kind.simpleString()}"
+    raise SchemaMismatch(
+        f"silver.images: {name!r} has to be a struct or JSON text, and {told}. The source has: {', '.join(source)}. "
+        "Its rows stay in bronze; silver is unchanged."
+    )
+
+
+def _field(image: str, kind: DataType, field: str) -> str:
+    if isinstance(kind, StructType):
+        found = next((known.name for known in kind.fields if known.name.lower() == field.lower()), None)
+        return f"{quote(image)}.{quote(found)}" if found else "NULL"
+    return f"from_json({quote(image)}, 'map<string, string>')[{literal(field)}]"

@@ -1,0 +1,210 @@
+"""The write of one batch into silver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pyspark.sql import DataFrame, SparkSession
+
+from airflow_ingest.config import Silver, Table
+from airflow_ingest.lakehouse.commits import Place, Stamp, generation, merge_from, stamped, written
+from airflow_ingest.lakehouse.errors import ConflictError
+from airflow_ingest.lakehouse.lake import Lake
+from airflow_ingest.lakehouse.log import Commit, history
+from airflow_ingest.lakehouse.model import Batch, GateOutcome, PartitionRange, RowCounts, RunInfo
+from airflow_ingest.lakehouse.progress import Progress
+from airflow_ingest.lakehouse.silver.account import ACCOUNT, Account, Retracted, left_alone
+from airflow_ingest.lakehouse.silver.earlier import Earlier, earlier_keys
+from airflow_ingest.lakehouse.silver.judged import silver_of
+from airflow_ingest.lakehouse.silver.lookups import Lookups
+from airflow_ingest.lakehouse.silver.regions import REGION, Region
+from airflow_ingest.lakehouse.silver.retraction import derived_rows, retraction
+from airflow_ingest.lakehouse.silver.statement import SOURCE_VIEW, Merge, Redo, other_values
+from airflow_ingest.lakehouse.silver.tombstones import Tombstones
+from airflow_ingest.lakehouse.silver.versions import History, history_of
+
+
+@dataclass(frozen=True)
+class Load:
+    """The write of one batch into silver, in one commit that carries `stamp` and the load's account."""
+
+    spark: SparkSession
+    lake: Lake
+    table: Table
+    run: RunInfo
+    batch: Batch
+    gate: GateOutcome | None
+    lookups: Lookups
+    stamp: Stamp
+
+    @property
+    def _silver(self) -> Silver:
+        return silver_of(self.table)
+
+    @property
+    def _path(self) -> str:
+        return self.lake.silver(self.batch.table)
+
+    def put(self, rows: DataFrame, region: Region) -> Commit:
+        """`rows` take the place of what is in `region`."""
+        stamp = self._with_account(Account(gate=self.gate.rows if self.gate else None))
+        stamp = replace(stamp, metadata={**stamp.metadata, REGION: region.predicate})
+        stamped(region.writer(rows, self._silver), stamp).save(self._path)
+        return written(self.spark, self._path, stamp)
+
+    def merge(self, rows: DataFrame, columns: Sequence[str], place: Place, progress: Progress) -> Commit:
+        """`rows` go in by their keys; what an earlier load of the batch put there and this one has not goes out."""
+        before = history(self.spark, self._path, 1)[0].version
+        tombstones = self._tombstones()
+        alive = tombstones.overtaking(rows, self.batch) if tombstones else rows
+        redo, retracted = None, None
+        if not place.first or (tombstones and tombstones.has(self.batch)):
+            target = self.spark.read.format("delta").load(self._path).schema
+            redo = Redo.of(self.batch, columns, rows.schema, target)
+            retracted = retraction(
+                self.spark,
+                self.lake,
+                self.table,
+                self.batch,
+                alive,
+                progress,
+                self.run,
+                self.lookups,
+                tombstones=tombstones,
+            )
+        gate, lost = self.gate.rows if self.gate else None, retracted.account if retracted else Retracted()
+        ranges = self.gate.partitions if self.gate and not retracted else ()
+        stamp = self._with_account(Account(gate=gate, retracted=lost))
+        try:
+            if tombstones and (retracted or self.gate is None or self.gate.deletions):
+                deletions = retracted.beside(alive) if retracted else alive
+                tombstones = tombstones.bury(deletions, self._stamp_for("tombstones"), self.batch if redo else None)
+                alive = tombstones.overtaking(rows, self.batch)
+            source = retracted.beside(alive) if retracted else alive
+            in_order = place.first and self.batch.interval is not None
+            merge_rows(self.spark, self._path, source, self._silver, stamp, ranges=ranges, redo=redo, in_order=in_order)
+            commit = written(self.spark, self._path, stamp)
+            if retracted and commit.version != before + 1:
+                raise ConflictError(f"{self._path}: another load was published while keys were derived again.")
+            if tombstones:
+                tombstones.check()
+            if tombstones and retracted:
+                tombstones.unearth(retracted.undeleted, self.batch, self._stamp_for("undeleted"))
+        finally:
+            if retracted:
+                retracted.release()
+        return commit
+
+    def keep(self, rows: DataFrame, columns: Sequence[str], place: Place, progress: Progress) -> Commit:
+        """`rows` are changes, of which the versions of their keys are made."""
+        before = history(self.spark, self._path, 1)[0].version
+        silver, tombstones = self._silver, self._tombstones()
+        target = self.spark.read.format("delta").option("versionAsOf", before).load(self._path)
+        earlier = Earlier() if place.first else self._earlier()
+        found = history_of(
+            silver,
+            columns,
+            rows,
+            target,
+            tombstones,
+            lambda: derived_rows(
+                self.spark, self.lake, self.table, self.batch.table, progress, self.run, self.lookups, batch=self.batch
+            ),
+            earlier.keys,
+            all_keys=earlier.unknown,
+        )
+        stamp = self._with_account(Account(gate=self.gate.rows if self.gate else None, changes=found.counts))
+        try:
+            if tombstones:
+                redo = self.batch if found.late else None
+                tombstones = tombstones.bury(found.deletions, self._stamp_for("tombstones"), redo)
+            ranges = self.gate.partitions if self.gate and not found.late else ()
+            merge_versions(self.spark, self._path, found, silver, columns, stamp, ranges=ranges)
+            commit = written(self.spark, self._path, stamp)
+            if commit.version != before + 1:
+                raise ConflictError(f"{self._path}: another load was published while versions were made.")
+            if tombstones:
+                tombstones.check()
+            if tombstones and found.late:
+                tombstones.unearth(found.undeleted, self.batch, self._stamp_for("undeleted"))
+        finally:
+            found.release()
+            if earlier.keys is not None:
+                earlier.keys.unpersist()
+        return commit
+
+    def _earlier(self) -> Earlier:
+        return earlier_keys(self.spark, self.lake, self.table, self.batch, self.run, self.lookups)
+
+    def finish(self, rows: DataFrame, columns: Sequence[str], progress: Progress) -> None:
+        """Sees to what follows a MERGE's commit, after which an earlier attempt may have died."""
+        again = replace(self, stamp=replace(self.stamp, version=generation()))
+        again.merge(rows, columns, Place(first=False, highest=self.stamp.metadata["highest"]), progress)
+
+    def counts(self, commit: Commit, rows: DataFrame) -> RowCounts:
+        """What became of the rows, by the commit that was made of them, whatever has been committed since."""
+        counts = Account.from_dict(commit.metadata.get(ACCOUNT, {})).counts(commit.metrics, self._silver)
+        if counts.unaccounted <= 0 or not self._silver.by_key:
+            return counts
+        tombstones = self._tombstones()
+        rows = tombstones.overtaking(rows, self.batch) if tombstones else rows
+        target = self.spark.read.format("delta").option("versionAsOf", commit.version).load(self._path)
+        left = left_alone(rows, target, self._silver, counts.unaccounted)
+        return counts.model_copy(update=left)
+
+    def _tombstones(self) -> Tombstones | None:
+        if not self._silver.deleting:
+            return None
+        return Tombstones.now(self.spark, self.lake, self.batch.table, self._silver.keys)
+
+    def _with_account(self, account: Account) -> Stamp:
+        return replace(self.stamp, metadata={**self.stamp.metadata, ACCOUNT: account.to_dict()})
+
+    def _stamp_for(self, what: str) -> Stamp:
+        named = {key: self.stamp.metadata[key] for key in ("pipeline", "table", "run")}
+        return Stamp.now(f"{self.stamp.application}/{what}", **named, layer="ops")
+
+
+def merge_rows(
+    spark: SparkSession,
+    path: str,
+    rows: DataFrame,
+    silver: Silver,
+    stamp: Stamp,
+    *,
+    ranges: Sequence[PartitionRange] = (),
+    redo: Redo | None = None,
+    in_order: bool = False,
+) -> None:
+    """MERGEs `rows` (see `published_rows`) into the table at `path` in one commit that carries `stamp`.
+
+    What `ranges`, `redo` and `in_order` change is told at `Merge.of`.
+    """
+    statement = Merge.of(silver, ranges, redo, in_order=in_order).sql(path)
+    merge_from(spark, rows, SOURCE_VIEW, statement, stamp, _without_repartitioning(silver))
+
+
+def merge_versions(
+    spark: SparkSession,
+    path: str,
+    found: History,
+    silver: Silver,
+    columns: Sequence[str],
+    stamp: Stamp,
+    *,
+    ranges: Sequence[PartitionRange] = (),
+) -> None:
+    """MERGEs versions with the values `columns` into the table at `path`, in one commit that carries `stamp`.
+
+    What `ranges` change is told at `Merge.of`.
+    """
+    target = spark.read.format("delta").load(path).schema
+    statement = Merge.of_versions(silver, other_values(columns, found.source.schema, target), ranges).sql(path)
+    merge_from(spark, found.source, SOURCE_VIEW, statement, stamp, _without_repartitioning(silver))
+
+
+def _without_repartitioning(silver: Silver) -> Mapping[str, str]:
+    """Delta gathers a MERGE's rows by partition before it writes, and takes a dot in a name for a nested field."""
+    dotted = any("." in name for name in silver.partition_by)
+    return {"spark.databricks.delta.merge.repartitionBeforeWrite.enabled": "false"} if dotted else {}

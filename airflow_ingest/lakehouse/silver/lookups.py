@@ -1,0 +1,97 @@
+"""Values from other tables of silver, taken by a key as the tables were at one version each.
+
+The gate looks versions up, and the merge takes the same, so that both see the same values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from airflow_ingest.config import Column, Silver
+from airflow_ingest.lakehouse.errors import SchemaMismatch, SourceNotFound
+from airflow_ingest.lakehouse.lake import Lake
+from airflow_ingest.lakehouse.log import history
+from airflow_ingest.lakehouse.silver.rows import SEQUENCE
+from airflow_ingest.lakehouse.sql import quote
+
+_KEY = "__lookup_key"
+_FOUND = "__lookup_"
+
+
+@dataclass(frozen=True)
+class Lookups:
+    """The tables that one table's silver looks values up in, by name (`silver.airlines`), with their versions."""
+
+    spark: SparkSession
+    lake: Lake
+    versions: Mapping[str, int]
+
+    @classmethod
+    def of(cls, spark: SparkSession, lake: Lake, silver: Silver, versions: Mapping[str, int] | None = None) -> Lookups:
+        """The tables that `silver` looks values up in: at those `versions`, or as they are now.
+
+        Raises SourceNotFound if one was never published.
+        """
+        known = versions or {}
+        pinned = {name: known[name] if name in known else _newest(spark, lake, name) for name in _tables(silver)}
+        return cls(spark, lake, pinned)
+
+    def beside(self, rows: DataFrame, silver: Silver) -> DataFrame:
+        """`rows` with what is found for each column that has a lookup, named as `found` says; NULL where nothing is."""
+        by_table: dict[tuple[str, str], dict[str, str]] = {}
+        for name, column in _looked_up(silver):
+            assert column.lookup is not None
+            by_table.setdefault((column.lookup.table, column.lookup.key), {})[name] = column.lookup.take
+        for index, ((table, key), takes) in enumerate(by_table.items()):
+            found = self._read(table, key, takes, f"{_KEY}_{index}")
+            rows = rows.join(found, F.col(quote(key)) == F.col(f"{_KEY}_{index}"), "left").drop(f"{_KEY}_{index}")
+        return rows
+
+    def _read(self, table: str, key: str, takes: Mapping[str, str], alias: str) -> DataFrame:
+        path = _path(self.lake, table)
+        rows = self.spark.read.format("delta").option("versionAsOf", self.versions[table]).load(path)
+        known = {name.lower() for name in rows.columns}
+        if absent := [name for name in (key, *takes.values()) if name.lower() not in known]:
+            raise SchemaMismatch(
+                f"{path} has no column {', '.join(absent)}, which a lookup takes from it. "
+                "Correct the lookup, or load that table first."
+            )
+        for live in (name for name in ("_deleted_at", "_valid_to") if name in known):
+            rows = rows.where(F.col(live).isNull())
+        newest = (F.max_by(F.col(quote(take)), F.col(SEQUENCE)).alias(found(name)) for name, take in takes.items())
+        return rows.where(F.col(quote(key)).isNotNull()).groupBy(F.col(quote(key)).alias(alias)).agg(*newest)
+
+
+def found(name: str) -> str:
+    """Under which name `Lookups.beside` gives the value for silver's column `name`."""
+    return f"{_FOUND}{name}"
+
+
+def as_sql(column: Column) -> str:
+    """A column's lookup as SQL, to be read."""
+    assert column.lookup is not None
+    key = quote(column.lookup.key)
+    return f"(SELECT {quote(column.lookup.take)} FROM {column.lookup.table} AS l WHERE l.{key} = {key})"
+
+
+def _looked_up(silver: Silver) -> Iterator[tuple[str, Column]]:
+    return ((name, column) for name, column in (silver.columns or {}).items() if column.lookup)
+
+
+def _tables(silver: Silver) -> list[str]:
+    return sorted({column.lookup.table for _, column in _looked_up(silver) if column.lookup})
+
+
+def _path(lake: Lake, table: str) -> str:
+    return lake.silver(table.partition(".")[2])
+
+
+def _newest(spark: SparkSession, lake: Lake, table: str) -> int:
+    commits = history(spark, _path(lake, table), 1)
+    if not commits:
+        raise SourceNotFound(f"{table} has no published version yet, and a lookup reads it. Load it first.")
+    return commits[0].version

@@ -1,0 +1,188 @@
+"""What a load would do to silver, worked out by the parts that do it, and nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+from airflow_ingest.config import Silver, Table
+from airflow_ingest.lakehouse.commits import Place
+from airflow_ingest.lakehouse.lake import Lake
+from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, history
+from airflow_ingest.lakehouse.model import Batch, GateOutcome, RunInfo
+from airflow_ingest.lakehouse.progress import Progress, progress_of
+from airflow_ingest.lakehouse.silver.account import Account, left_alone
+from airflow_ingest.lakehouse.silver.earlier import Earlier, earlier_keys
+from airflow_ingest.lakehouse.silver.judged import Judged, published_rows, silver_of
+from airflow_ingest.lakehouse.silver.lookups import Lookups
+from airflow_ingest.lakehouse.silver.regions import Region
+from airflow_ingest.lakehouse.silver.retraction import derived_rows, retraction
+from airflow_ingest.lakehouse.silver.statement import SOURCE_VIEW, Merge, Redo
+from airflow_ingest.lakehouse.silver.tombstones import Tombstones
+from airflow_ingest.lakehouse.silver.versions import history_of, shape
+from airflow_ingest.lakehouse.tables import check_same_columns
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A batch that the `gate` has seen, whose `planned` rows bronze does not hold yet, before it is published."""
+
+    spark: SparkSession
+    lake: Lake
+    table: Table
+    run: RunInfo
+    judged: Judged
+    gate: GateOutcome
+    lookups: Lookups
+    planned: DataFrame
+
+    def told(self) -> Mapping[str, Any]:
+        """A `TablePlan`'s status, rows and statement. Raises SchemaMismatch as the load would."""
+        if self._commits and self._silver.schema_ == "enforce":
+            check_same_columns(self._path, self._target.schema, self._shaped.schema)
+        if not self._silver.by_key:
+            return self._of_region(Region.of(self._silver, self._batch, self._place))
+        if self._silver.load == "scd2":
+            return self._of_versions()
+        return self._of_rows()
+
+    def _of_region(self, region: Region) -> Mapping[str, Any]:
+        statement = region.statement(self._path, SOURCE_VIEW)
+        if self.gate.decision == "block":
+            return self._held(statement)
+        accepted, place = self.gate.rows.unaccounted, self._place
+        if self._commits and region.is_overtaken(
+            self.spark, self._path, self._silver, self._batch, place, self._commits
+        ):
+            counts = self.gate.rows.model_copy(update={"superseded": accepted})
+            return {"status": "supersede", "reason": "a newer load is published", "rows": counts}
+        counts = self._account.counts({"numOutputRows": accepted}, self._silver)
+        return {"rows": counts, "statement": statement, "overwrites": not region.fresh}
+
+    def _of_versions(self) -> Mapping[str, Any]:
+        statement = Merge.of_versions(self._silver, "(a value differs)", self.gate.partitions).sql(self._path)
+        if self.gate.decision == "block":
+            return self._held(statement)
+        earlier = Earlier()
+        if not self._place.first:
+            earlier = earlier_keys(self.spark, self.lake, self.table, self._batch, self.run, self.lookups)
+        found = history_of(
+            self._silver,
+            self.judged.columns,
+            self._rows,
+            self._target if self._commits else self._shaped.limit(0),
+            self._tombstones,
+            self._derived,
+            earlier.keys,
+            all_keys=earlier.unknown,
+        )
+        found.release()
+        account = self._account.model_copy(update={"changes": found.counts})
+        return {"rows": account.counts({}, self._silver), "statement": statement}
+
+    def _of_rows(self) -> Mapping[str, Any]:
+        gate, place, silver = self.gate, self._place, self._silver
+        merge = Merge.of(silver, gate.partitions, in_order=place.first)
+        if gate.decision == "block":
+            return self._held(merge.sql(self._path))
+        if not self._commits:
+            inserted = gate.rows.unaccounted - gate.deletions
+            counts = self._account.counts({"numTargetRowsInserted": inserted}, silver)
+            counts = counts.model_copy(update={"unchanged": gate.deletions})
+            return {"rows": counts, "statement": merge.sql(self._path)}
+        tombstones = self._tombstones
+        rows = tombstones.overtaking(self._rows, self._batch) if tombstones else self._rows
+        redo, retracted, account = None, None, self._account
+        if not place.first or (tombstones and tombstones.has(self._batch)):
+            redo = Redo.of(self._batch, self.judged.columns, rows.schema, self._target.schema)
+            retracted = retraction(
+                self.spark,
+                self.lake,
+                self.table,
+                self._batch,
+                rows,
+                self._progress,
+                self.run,
+                self.lookups,
+                tombstones=tombstones,
+                planned=self.planned,
+            )
+        merge = Merge.of(silver, () if retracted else gate.partitions, redo, in_order=place.first)
+        try:
+            metrics = merge.metrics(retracted.beside(rows) if retracted else rows, self._target)
+        finally:
+            if retracted:
+                retracted.release()
+        if retracted:
+            account = account.model_copy(update={"retracted": retracted.account})
+        counts = account.counts(metrics, silver)
+        if counts.unaccounted > 0:
+            counts = counts.model_copy(update=left_alone(rows, self._target, silver, counts.unaccounted))
+        return {"rows": counts, "statement": merge.sql(self._path)}
+
+    def _held(self, statement: str) -> Mapping[str, Any]:
+        return {"status": "hold", "reason": "; ".join(self.gate.reasons), "statement": statement}
+
+    def _derived(self) -> DataFrame:
+        return derived_rows(
+            self.spark,
+            self.lake,
+            self.table,
+            self._batch.table,
+            self._progress,
+            self.run,
+            self.lookups,
+            batch=self._batch,
+            planned=self.planned,
+        )
+
+    @property
+    def _silver(self) -> Silver:
+        return silver_of(self.table)
+
+    @property
+    def _batch(self) -> Batch:
+        return self.gate.batch
+
+    @property
+    def _path(self) -> str:
+        return self.lake.silver(self._batch.table)
+
+    @property
+    def _account(self) -> Account:
+        return Account(gate=self.gate.rows)
+
+    @cached_property
+    def _commits(self) -> Sequence[Commit]:
+        return history(self.spark, self._path, LOOK_BACK)
+
+    @cached_property
+    def _place(self) -> Place:
+        place = Place.of(self._batch, self._commits)
+        return place if self._commits else replace(place, first=True)
+
+    @cached_property
+    def _progress(self) -> Progress:
+        return progress_of(self.spark, self.lake, self._batch.table)
+
+    @cached_property
+    def _rows(self) -> DataFrame:
+        return published_rows(self.judged, self.run)
+
+    @cached_property
+    def _shaped(self) -> DataFrame:
+        return shape(self._rows) if self._silver.load == "scd2" else self._rows
+
+    @cached_property
+    def _target(self) -> DataFrame:
+        return self.spark.read.format("delta").load(self._path)
+
+    @cached_property
+    def _tombstones(self) -> Tombstones | None:
+        if not self._silver.deleting:
+            return None
+        return Tombstones.now(self.spark, self.lake, self._batch.table, self._silver.keys)

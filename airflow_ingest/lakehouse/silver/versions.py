@@ -1,0 +1,224 @@
+"""`load: scd2`: a row for every version that a key has had, told by when it was valid.
+
+A version begins with a change of a tracked column and ends where the next one begins, or where its key is deleted; what
+changes no tracked column begins none, and its other values take the place of the version's. The versions of a key
+follow from its changes alone, in whatever order these come:
+
+- changes newer than all that is known of their key go on from its current version
+- where one comes late, or a batch is loaded again, the key's versions are made anew from all changes in bronze
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from airflow_ingest.config import Silver
+from airflow_ingest.lakehouse.bronze import BATCH_ID
+from airflow_ingest.lakehouse.model import RowCounts
+from airflow_ingest.lakehouse.silver.rows import CURRENT, INGESTED_AT, INGESTED_BY, SEQUENCE, VALID_FROM, VALID_TO
+from airflow_ingest.lakehouse.silver.tombstones import Tombstones
+from airflow_ingest.lakehouse.sql import quote
+
+_AT, _SINCE, _NTH, _VALUES = "__at", "__since", "__nth", "__values"
+_KNOWN, _GRAVE = "__known", "__grave"
+_MOMENT = f"{SEQUENCE}.by_1"
+_EXACT = {
+    "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX",
+    "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS",
+}
+
+
+@dataclass(frozen=True)
+class History:
+    """What to MERGE into a table of versions.
+
+    - `source`: versions as they are to be; one that is no more has its key and `_valid_from` alone
+    - `deletions`: the newest deletion of every key that has one among the changes, as a change
+    - `undeleted`: keys made anew among whose changes there is no deletion
+    - `counts`: what becomes of the batch's changes
+    - `late`: whether any key was made anew, so that versions of any time may change
+    """
+
+    source: DataFrame
+    deletions: DataFrame
+    undeleted: DataFrame
+    counts: RowCounts
+    late: bool
+    cached: tuple[DataFrame, ...]
+
+    def release(self) -> None:
+        """Free what is cached."""
+        for frame in self.cached:
+            frame.unpersist()
+
+
+def history_of(
+    silver: Silver,
+    columns: Sequence[str],
+    changes: DataFrame,
+    table: DataFrame,
+    tombstones: Tombstones | None,
+    derive: Callable[[], DataFrame],
+    redone: DataFrame | None = None,
+    *,
+    all_keys: bool = False,
+) -> History:
+    """What the `changes` of a batch (see `published_rows`) make of the versions in `table`.
+
+    `derive` gives all changes that bronze holds. It is asked where changes come late, for the keys `redone`, which the
+    batch had when it was loaded before, and with `all_keys` for every key.
+    """
+    keys = silver.keys
+    names = [quote(key) for key in keys]
+    touched = changes.select(*names) if redone is None else changes.select(*names).unionByName(redone)
+    existing = (table if all_keys else table.join(touched.distinct(), keys, "left_semi")).persist()
+    current = existing.where(F.col(CURRENT))
+    fresh = _unknown(changes, current, silver, columns)
+    late = _late(fresh, current, tombstones, keys)
+    late = late if redone is None else late.unionByName(changes.select(*names)).unionByName(redone)
+    if all_keys:
+        late = table.select(*names).unionByName(derive().select(*names)).unionByName(changes.select(*names))
+    late = late.distinct().persist()
+    is_late = not late.isEmpty()
+    ahead = fresh.join(late, keys, "left_anti") if is_late else fresh
+    stand_ins = current.join(ahead.select(*names).distinct(), keys, "left_semi")
+    everything = ahead.unionByName(stand_ins.withColumn(_SINCE, F.col(VALID_FROM)), allowMissingColumns=True)
+    if is_late:
+        again = derive().unionByName(changes).join(late, keys, "left_semi")
+        everything = everything.unionByName(again, allowMissingColumns=True)
+    everything = everything.persist()
+    made = _versions(everything, silver, columns)
+    if is_late:
+        stale = existing.join(late, keys, "left_semi").select(*names, VALID_FROM)
+        stale = stale.join(made, [*keys, VALID_FROM], "left_anti")
+        made = made.unionByName(stale, allowMissingColumns=True)
+    made = made.persist()
+    newest = Window.partitionBy(*names).orderBy(F.col(SEQUENCE).desc())
+    deletions = (
+        everything.where(F.col(INGESTED_AT).isNull())
+        .withColumn(_NTH, F.row_number().over(newest))
+        .where(F.col(_NTH) == 1)
+        .select(*(quote(name) for name in changes.columns))
+    )
+    return History(
+        source=made,
+        deletions=deletions,
+        undeleted=late.join(deletions, keys, "left_anti"),
+        counts=_counts(changes, made, existing, keys, columns),
+        late=is_late,
+        cached=(existing, late, everything, made),
+    )
+
+
+def _unknown(changes: DataFrame, current: DataFrame, silver: Silver, columns: Sequence[str]) -> DataFrame:
+    """`changes` without those that repeat the last one known of their key, as a source does that sends all its rows."""
+    names = [quote(key) for key in silver.keys]
+    last = current.select(*names, F.col(_MOMENT).alias(_KNOWN), _values(columns).alias(_VALUES))
+    same = (F.col(_KNOWN) == F.col(_MOMENT)) & (F.col(_VALUES) == _values(columns)) & F.col(INGESTED_AT).isNotNull()
+    joined = changes.join(last, silver.keys, "left").where(~F.coalesce(same, F.lit(False)))
+    return joined.select(*(quote(name) for name in changes.columns))
+
+
+def _late(changes: DataFrame, current: DataFrame, tombstones: Tombstones | None, keys: Sequence[str]) -> DataFrame:
+    """The keys of which something as new as one of `changes` is known."""
+    names = [quote(key) for key in keys]
+    known = current.select(*names, F.col(_MOMENT).alias(_KNOWN))
+    joined = changes.join(known, list(keys), "left")
+    late = F.col(_KNOWN) >= F.col(_MOMENT)
+    if tombstones is not None and tombstones.version >= 0:
+        graves = tombstones.read().select(*names, F.col(_MOMENT).alias(_GRAVE))
+        joined = joined.join(graves, list(keys), "left")
+        late = F.coalesce(late, F.lit(False)) | (F.col(_GRAVE) >= F.col(_MOMENT))
+    return joined.where(late).select(*names)
+
+
+def _versions(changes: DataFrame, silver: Silver, columns: Sequence[str]) -> DataFrame:
+    """The versions that `changes` make; one of them may stand for a version that began `_SINCE`."""
+    names = [quote(key) for key in silver.keys]
+    by_key = Window.partitionBy(*names).orderBy(SEQUENCE)
+    one_moment = Window.partitionBy(*names, F.col(_MOMENT)).orderBy(F.col(SEQUENCE).desc())
+    deleted = F.col(INGESTED_AT).isNull()
+    state = F.struct(deleted.alias("deleted"), F.when(~deleted, _values(tracked(silver, columns))).alias("values"))
+    marked = (
+        changes.withColumns({_AT: F.col(_MOMENT), _NTH: F.row_number().over(one_moment)})
+        .where(F.col(_NTH) == 1)
+        .withColumn("__state", state)
+        .withColumn("__begins", ~F.col("__state").eqNullSafe(F.lag("__state").over(by_key)))
+        .withColumn("__version", F.sum(F.col("__begins").cast("int")).over(by_key))
+        .withColumns(
+            {
+                "__last": F.coalesce(F.lead("__begins").over(by_key), F.lit(True)),
+                VALID_TO: F.lead(_AT).over(by_key),
+                VALID_FROM: F.min(F.coalesce(_SINCE, _AT) if _SINCE in changes.columns else F.col(_AT)).over(
+                    Window.partitionBy(*names, "__version")
+                ),
+            }
+        )
+    )
+    return marked.where(F.col("__last") & ~deleted).select(
+        *(quote(name) for name in columns),
+        VALID_FROM,
+        VALID_TO,
+        F.col(VALID_TO).isNull().alias(CURRENT),
+        SEQUENCE,
+        BATCH_ID,
+        INGESTED_AT,
+        INGESTED_BY,
+    )
+
+
+def tracked(silver: Silver, columns: Sequence[str]) -> list[str]:
+    """The columns whose changes begin a version: `track`, else all but the keys and what orders the changes."""
+    if silver.track is not None:
+        return silver.track
+    left_out = {name.lower() for name in (*silver.keys, *silver.sequence_by)}
+    return [name for name in columns if name.lower() not in left_out]
+
+
+def shape(changes: DataFrame) -> DataFrame:
+    """`changes` with the columns that their versions have besides, for their types."""
+    begins = F.col(_MOMENT).alias(VALID_FROM)
+    return changes.select(
+        "*", begins, F.nullif(F.col(_MOMENT), F.col(_MOMENT)).alias(VALID_TO), F.lit(True).alias(CURRENT)
+    )
+
+
+def _values(columns: Sequence[str]) -> Column:
+    """The values of `columns` as one text, in which NULL is told from everything else; maps do not compare."""
+    fields = (F.col(quote(name)).alias(f"c{index}") for index, name in enumerate(columns))
+    return F.to_json(F.struct(*fields), _EXACT) if columns else F.lit("")
+
+
+def _counts(
+    changes: DataFrame, made: DataFrame, existing: DataFrame, keys: Sequence[str], columns: Sequence[str]
+) -> RowCounts:
+    """What becomes of each change: it begins a version, alters one, ends one, or none of these."""
+    names = [quote(key) for key in keys]
+    then = existing.select(*names, VALID_FROM, _values(columns).alias("then"), F.col(VALID_TO).alias("ended"))
+    live = made.where(F.col(BATCH_ID).isNotNull())
+    both = live.withColumn("now", _values(columns)).join(then, [*keys, VALID_FROM], "left")
+    written = both.select(
+        *names,
+        F.when(F.col("then").isNull(), F.col(VALID_FROM)).otherwise(F.col(_MOMENT)).alias(_AT),
+        F.expr("CASE WHEN then IS NULL THEN 'inserted' WHEN then <> now THEN 'updated' END").alias("what"),
+    )
+    ended = both.where(F.col(VALID_TO).isNotNull()).select(
+        *names, F.col(VALID_TO).alias(_AT), F.expr(f"NOT (ended <=> {VALID_TO})").alias("ends")
+    )
+    joined = changes.select(*names, F.col(_MOMENT).alias(_AT), F.col(INGESTED_AT).isNull().alias("deletion"))
+    for frame in (written, ended):
+        joined = joined.join(frame, [*keys, _AT], "left")
+    measures = {
+        "read": "count(1)",
+        "inserted": "count_if(NOT deletion AND what = 'inserted')",
+        "updated": "count_if(NOT deletion AND what = 'updated')",
+        "deleted": "count_if(deletion AND ends)",
+    }
+    found = joined.agg(*(F.expr(sql).alias(name) for name, sql in measures.items())).collect()[0].asDict()
+    retracted = made.where(F.col(BATCH_ID).isNull()).count()
+    counts = RowCounts(**found, retracted=retracted)
+    return counts.model_copy(update={"unchanged": counts.unaccounted})

@@ -1,0 +1,21 @@
+"""The example of docs/columns.md is a sound pipeline, whose lookup is laid out before its use."""
+
+import re
+from pathlib import Path
+
+from airflow_ingest.config import parse_pipeline
+from airflow_ingest.graph import compile_graph
+
+PAGE = Path(__file__).parents[2] / "docs/columns.md"
+
+
+def test_the_example_validates_and_its_gate_waits_for_the_table_that_it_looks_into() -> None:
+    example = re.search(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.S)
+    assert example
+    pipeline = parse_pipeline(example[1], file="people.yaml", env={})
+    assert pipeline.tables["people"].looked_up == ("countries",)
+    steps = {step.id: step for step in compile_graph(pipeline).steps}
+    gate = steps["people.quality_gate"]
+    assert gate.upstream == ("people.has_pending_batches", "countries.merge_silver")
+    assert gate.trigger_rule == "none_failed"
+    assert list(steps).index("countries.merge_silver") < list(steps).index("people.quality_gate")

@@ -1,0 +1,63 @@
+"""The examples of docs/loads.md do what the page says."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+
+from airflow_ingest.config import Silver, Table
+from tests.lakehouse.conftest import Workbench
+
+PAGE = Path(__file__).parents[2] / "docs/loads.md"
+
+
+@dataclass(frozen=True)
+class Example:
+    """A section: its `silver`, the files of the days in turn, and the table that they end in."""
+
+    load: str
+    silver: dict[str, Any]
+    days: list[tuple[int, str]]
+    columns: list[str]
+    rows: list[tuple[str, ...]]
+
+
+def examples() -> list[Example]:
+    _, *sections = re.split(r"^## ", PAGE.read_text("utf-8"), flags=re.M)
+    return [example(section) for section in sections]
+
+
+def example(section: str) -> Example:
+    config = re.search(r"```yaml\n(.*?)```", section, re.S)
+    assert config
+    days = [(int(day), text) for day, text in re.findall(r"Day (\d+):\n```csv\n(.*?)```", section, re.S)]
+    head, _, *rows = [
+        tuple(cell.strip() for cell in line.strip("|").split("|"))
+        for line in section.splitlines()
+        if line.startswith("|")
+    ]
+    silver = yaml.safe_load(config[1])["silver"]
+    return Example(section.split("\n", 1)[0].strip(), silver, days, list(head), rows)
+
+
+def test_every_load_has_an_example_and_stands_in_the_overview() -> None:
+    served = set(get_args(Silver.model_fields["load"].annotation))
+    assert {one.load for one in examples()} == served
+    assert served <= set(re.findall(r"^\| \[`(\w+)`\]", PAGE.read_text("utf-8"), flags=re.M))
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+@pytest.mark.parametrize("one", examples(), ids=lambda one: one.load)
+def test_the_example_ends_in_its_table(one: Example, bench: Workbench) -> None:
+    source = {"files": "unused", "format": "csv"}
+    table = Table.model_validate({"source": source, "silver": one.silver, "quality": {"max_reject_rate": "100%"}})
+    for day, text in one.days:
+        bench.load(table, bench.write(f"{day}.csv", text), day=day)
+    found = bench.rows(bench.lake.silver("orders"), *one.columns)
+    assert sorted(tuple("" if cell is None else str(cell) for cell in row) for row in found) == sorted(one.rows)

@@ -1,0 +1,79 @@
+"""A change log with the row before and after each change, as Debezium sends it, ends as the table it was made from."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from airflow_ingest.config import Table
+from airflow_ingest.lakehouse import SchemaMismatch
+from tests.lakehouse.conftest import Workbench
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow]
+
+Image = dict[str, Any] | None
+
+
+def table(file_format: str = "json", **silver: Any) -> Table:
+    spec = {
+        "columns": {"id": "int", "amount": "decimal(10, 2)", "note": "string"},
+        "keys": ["id"],
+        "sequence_by": ["ts_ms"],
+        "operations": {"column": "op", "insert": ["c", "r"], "update": ["u"], "delete": ["d"]},
+        "images": {"before": "before", "after": "after"},
+        **silver,
+    }
+    source = {"files": "unused", "format": file_format}
+    return Table.model_validate({"source": source, "silver": spec, "quality": {"max_reject_rate": "100%"}})
+
+
+def change(op: str, at: int, before: Image, after: Image) -> dict[str, Any]:
+    return {"op": op, "ts_ms": f"{at:05d}", "before": before, "after": after}
+
+
+def row(key: int, amount: str | None, note: str) -> Image:
+    return {"id": key, "amount": amount, "note": note}
+
+
+CHANGES = [
+    [
+        change("r", 1, None, row(1, "1.50", "read")),
+        change("c", 2, None, row(2, "2.00", "created")),
+        change("u", 4, row(2, "2.00", "created"), row(2, None, "emptied")),
+        change("c", 5, None, row(3, "3.00", "gone")),
+        change("d", 7, row(3, "3.00", "gone"), None),
+    ],
+    [
+        change("u", 3, row(2, "2.00", "created"), row(2, "2.50", "late")),
+        change("u", 6, row(3, "3.00", "gone"), row(3, "3.50", "late")),
+        change("t", 8, None, row(1, "0", "truncated?")),
+        change("d", 9, row(1, "1.50", "read"), None),
+        change("c", 10, None, row(1, "9.00", "back")),
+    ],
+]
+
+
+def test_structs_of_both_images_end_as_the_table_they_tell_of(bench: Workbench) -> None:
+    for day, changes in enumerate(CHANGES, 1):
+        lines = "".join(json.dumps(each) + "\n" for each in changes)
+        loaded = bench.load(table(), bench.write(f"{day}.json", lines), day=day)
+        assert loaded.rows.unaccounted == 0
+    found = bench.rows(bench.lake.silver("orders"), "id", "amount", "note")
+    assert found == [(1, Decimal("9.00"), "back"), (2, None, "emptied")]
+    assert bench.reasons() == [("operation", "op", "no operation of ours: t")]
+
+
+def test_images_may_be_json_text(bench: Workbench) -> None:
+    for day, changes in enumerate(CHANGES, 1):
+        texts = [{k: json.dumps(v) if isinstance(v, dict) else v for k, v in each.items()} for each in changes]
+        bench.load(table(), bench.write(f"{day}.json", "".join(json.dumps(each) + "\n" for each in texts)), day=day)
+    assert bench.rows(bench.lake.silver("orders"), "id", "note") == [(1, "back"), (2, "emptied")]
+
+
+def test_an_image_that_is_missing_is_told_with_what_is_there(bench: Workbench) -> None:
+    loaded = bench.ingest(table(), bench.write("1.json", '{"op": "c", "ts_ms": "1", "after": {"id": 1}}\n'))
+    with pytest.raises(SchemaMismatch, match="'before' has to be a struct or JSON text, and there is no such column"):
+        bench.gate(table(), loaded)

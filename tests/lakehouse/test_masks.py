@@ -1,0 +1,66 @@
+"""What is masked lands nowhere in the clear: not in bronze, not in silver, not in a dead letter."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from airflow_ingest.lakehouse import replay_dlq
+from tests.lakehouse.conftest import Workbench, csv_table, run
+
+pytestmark = pytest.mark.spark
+
+TABLE = csv_table(
+    {
+        "columns": {
+            "id": "int",
+            "mail": {"from": "Mail", "type": "string", "mask": "sha256"},
+            "phone": {"type": "string", "mask": "partial"},
+            "name": {"mask": "redact"},
+            "amount": "int",
+        },
+        "sequence_by": [],
+    },
+    quality={"rules": [{"name": "small", "expect": "amount < 100"}], "max_reject_rate": "100%"},
+)
+SECRETS = ("ann@example.com", "bob@example.com", "+41 44 123 45 67", "Ann Example", "1234567")
+FILE = (
+    "id,Mail,phone,name,amount\n"
+    "1,ann@example.com,+41 44 123 45 67,Ann Example,5\n"
+    "2,bob@example.com,1234567,,500\n"
+    "3,ann@example.com,,Ann Example,6,too,many\n"
+    "4,,12,,7\n"
+)
+
+
+def digest(value: str) -> str:
+    return hashlib.sha256(value.encode()).hexdigest()
+
+
+def test_masked_values_are_hidden_in_every_table_and_their_digests_still_join(bench: Workbench) -> None:
+    loaded = bench.load(TABLE, bench.write("1.csv", FILE))
+    assert (loaded.rows.inserted, loaded.rows.rejected) == (2, 2)
+    assert bench.rows(bench.lake.silver("orders"), "id", "mail", "phone", "name") == [
+        (1, digest("ann@example.com"), "************5 67", "***"),
+        (4, None, "**", None),
+    ]
+    malformed = "3,ann@example.com,,Ann Example,6,too,many"
+    withheld = f"withheld, since the table has masked columns: {len(malformed)} characters, sha256 {digest(malformed)}"
+    assert bench.reasons() == [
+        ("malformed", None, f"malformed line: {withheld}"),
+        ("small", None, "breaks expect(amount < 100)"),
+    ]
+    replayed = replay_dlq(
+        bench.spark, bench.lake, "orders", TABLE, run(1), rule="small", fix={"amount": "9", "Mail": "'bob@example.com'"}
+    )
+    assert replayed.replayed == 1
+    assert (2, digest("bob@example.com")) in bench.rows(bench.lake.silver("orders"), "id", "mail")
+    assert in_the_clear(Path(bench.lake.root)) == []
+
+
+def in_the_clear(folder: Path) -> list[tuple[str, str]]:
+    """Which secrets stand where in the files of a lake; Parquet keeps short texts as they are."""
+    contents = {file.name: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+    return [(name, secret) for name, content in contents.items() for secret in SECRETS if secret.encode() in content]

@@ -1,0 +1,84 @@
+"""`load: scd2` beyond what its oracle sees: what it reads, what it plans, and how dead letters come back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_ingest.lakehouse import plan_table, replay_dlq
+from airflow_ingest.lakehouse.silver import load
+from tests.lakehouse.conftest import Workbench, csv_table, run
+
+pytestmark = pytest.mark.spark
+
+HEAD = "id,amount,note,at\n"
+
+
+def table(**more: Any) -> Any:
+    columns = {"id": "int", "amount": "int", "note": "string", "at": "timestamp"}
+    silver = {"columns": columns, "sequence_by": ["at"], "load": "scd2", "track": ["amount"], **more}
+    return csv_table(silver, quality={"max_reject_rate": "100%"})
+
+
+def day(bench: Workbench, number: int, *rows: str) -> str:
+    return bench.write(f"{number}.csv", HEAD + "".join(f"{row}\n" for row in rows))
+
+
+def versions(bench: Workbench) -> list[tuple[object, ...]]:
+    rows = bench.spark.read.format("delta").load(bench.lake.silver("orders"))
+    days = rows.selectExpr("id", "amount", "note", "day(_valid_from)", "day(_valid_to)")
+    return sorted((tuple(row) for row in days.collect()), key=repr)
+
+
+def test_days_in_their_order_and_repeated_rows_do_not_read_bronze_again(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("bronze was read again")
+
+    monkeypatch.setattr(load, "derived_rows", refuse)
+    bench.load(table(), day(bench, 1, "1,10,a,2026-01-01", "2,20,b,2026-01-01"), day=1)
+    second = bench.load(
+        table(), day(bench, 2, "1,11,c,2026-01-02", "1,12,d,2026-01-03", "2,20,b,2026-01-01", "3,30,,2026-01-02"), day=2
+    )
+    assert (second.rows.inserted, second.rows.unchanged, second.rows.unaccounted) == (3, 1, 0)
+    third = bench.load(table(), day(bench, 3, "1,12,other,2026-01-04"), day=3)
+    assert (third.rows.inserted, third.rows.updated) == (0, 1)
+    assert versions(bench) == [
+        (1, 10, "a", 1, 2),
+        (1, 11, "c", 2, 3),
+        (1, 12, "other", 3, None),
+        (2, 20, "b", 1, None),
+        (3, 30, None, 2, None),
+    ]
+    with pytest.raises(AssertionError, match="bronze was read again"):
+        bench.load(table(), day(bench, 4, "1,9,late,2026-01-02"), day=4)
+
+
+@pytest.mark.slow
+def test_a_plan_counts_what_the_run_then_does(bench: Workbench) -> None:
+    files = {
+        1: day(bench, 1, "1,10,a,2026-01-01", "1,10,b,2026-01-05", "2,20,c,2026-01-02"),
+        3: day(bench, 3, "1,30,a,2026-01-03", "2,,c,"),
+        2: day(bench, 2, "1,10,a,2026-01-02", "1,11,a,2026-01-04"),
+    }
+    for number, file in files.items():
+        planned = plan_table(bench.spark, bench.lake, "orders", table(), run(number), files=file)
+        assert planned.rows == bench.load(table(), file, day=number).rows, number
+    corrected = day(bench, 1, "1,10,a,2026-01-01")
+    planned = plan_table(bench.spark, bench.lake, "orders", table(), run(1), files=corrected)
+    again = bench.load(table(), corrected, day=1)
+    assert planned.rows == again.rows
+    assert again.rows.retracted == 1
+    assert [version[:2] for version in versions(bench)] == [(1, 10), (1, 11), (1, 30)]
+
+
+@pytest.mark.slow
+def test_a_replayed_change_takes_its_place_in_time(bench: Workbench) -> None:
+    bench.load(table(), day(bench, 1, "1,10,a,2026-01-01", "1,bad,b,2026-01-02", "1,12,c,2026-01-03"), day=1)
+    replayed = replay_dlq(bench.spark, bench.lake, "orders", table(), run(1), fix={"amount": "'11'"})
+    assert replayed.replayed == 1
+    assert versions(bench) == [(1, 10, "a", 1, 2), (1, 11, "b", 2, 3), (1, 12, "c", 3, None)]
+    bench.load(table(), str(bench.landing / "1.csv"), day=1)
+    assert versions(bench) == [(1, 10, "a", 1, 2), (1, 11, "b", 2, 3), (1, 12, "c", 3, None)]
