@@ -10,12 +10,13 @@ from airflow.sdk import DAG, Asset, BaseOperator, TaskGroup, XComArg
 from airflow_ingest.factory.arguments import airflow_arguments
 from airflow_ingest.factory.docs import describe_pipeline
 from airflow_ingest.factory.schedule import timetable
-from airflow_ingest.graph import StepKind
+from airflow_ingest.graph import GOLD_GROUP, StepKind
 from airflow_ingest.operators import (
     BronzeIngestOperator,
     GoldAggregateOperator,
     HoldBatchOperator,
     PendingBatchesOperator,
+    ProfileOperator,
     QualityGateOperator,
     SilverMergeOperator,
 )
@@ -121,6 +122,11 @@ class _Builder:
         spec = Spec(self.pipeline.gold[step.target], compact=True)
         return GoldAggregateOperator(spec=spec, **self._lakehouse(step), **arguments)
 
+    def _profile(self, step: Step, arguments: dict[str, Any]) -> BaseOperator:
+        layer = "gold" if step.group == GOLD_GROUP else "silver"
+        hidden = self.pipeline.masked(f"{layer}.{step.target}")
+        return ProfileOperator(layer=layer, hidden=hidden, **self._lakehouse(step), **arguments)
+
     def _lakehouse(self, step: Step) -> dict[str, Any]:
         spark = self.pipeline.spark
         return {
@@ -148,4 +154,5 @@ _TASKS: dict[StepKind, Callable[[_Builder, Step, dict[str, Any]], BaseOperator]]
     StepKind.HOLD: _Builder._hold,
     StepKind.MERGE: _Builder._merge,
     StepKind.GOLD: _Builder._gold,
+    StepKind.PROFILE: _Builder._profile,
 }

@@ -13,7 +13,8 @@ GOLD_GROUP = "gold"
 def compile_graph(pipeline: Pipeline) -> PipelineGraph:
     """Lay out the steps of a pipeline that `load_pipeline` has checked."""
     steps = [step for name, table in pipeline.tables.items() for step in _table_steps(pipeline.pipeline, name, table)]
-    steps += (_gold_step(pipeline.pipeline, name, pipeline.gold[name]) for name in _ordered(pipeline.gold))
+    for name in _ordered(pipeline.gold):
+        steps += _gold_steps(pipeline.pipeline, name, pipeline.gold[name])
     return PipelineGraph(pipeline.pipeline, tuple(steps))
 
 
@@ -37,10 +38,12 @@ def _table_steps(pipeline: str, name: str, table: Table) -> Iterator[Step]:
     yield step(StepKind.GATE, StepKind.PENDING)
     yield step(StepKind.HOLD, StepKind.GATE)
     yield step(StepKind.MERGE, StepKind.GATE, "silver")
+    if table.silver.profile:
+        yield step(StepKind.PROFILE, StepKind.MERGE)
 
 
-def _gold_step(pipeline: str, name: str, gold: Gold) -> Step:
-    return Step(
+def _gold_steps(pipeline: str, name: str, gold: Gold) -> Iterator[Step]:
+    refresh = Step(
         id=f"{GOLD_GROUP}.{name}",
         kind=StepKind.GOLD,
         group=GOLD_GROUP,
@@ -49,6 +52,15 @@ def _gold_step(pipeline: str, name: str, gold: Gold) -> Step:
         trigger_rule="none_failed",
         outlets=(f"{pipeline}.gold.{name}",),
     )
+    yield refresh
+    if gold.profile:
+        yield Step(
+            id=f"{refresh.id}.{StepKind.PROFILE.value}",
+            kind=StepKind.PROFILE,
+            group=GOLD_GROUP,
+            target=name,
+            upstream=(refresh.id,),
+        )
 
 
 def _producer(table: str) -> str:

@@ -18,6 +18,7 @@ class StepKind(str, Enum):
     HOLD = "hold_batch"
     MERGE = "merge_silver"
     GOLD = "gold"
+    PROFILE = "profile"
 
 
 @dataclass(frozen=True)

@@ -69,4 +69,4 @@ def news_of(spark: SparkSession, lake: Lake, name: str, gold: Gold) -> News:
         inputs = {source: pool.submit(history, spark, where, 1) for source, where in paths.items()}
         newest = {source: found.result() for source, found in inputs.items()}
     now = {source: commits[0].version for source, commits in newest.items() if commits}
-    return News(own.result(), short_hash(gold.model_dump_json()), paths, now)
+    return News(own.result(), short_hash(gold.model_dump_json(exclude={"profile"})), paths, now)
