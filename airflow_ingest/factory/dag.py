@@ -10,7 +10,7 @@ from airflow.sdk import DAG, Asset, BaseOperator, TaskGroup, XComArg
 from airflow_ingest.factory.arguments import airflow_arguments
 from airflow_ingest.factory.docs import describe_pipeline
 from airflow_ingest.factory.schedule import timetable
-from airflow_ingest.graph import GOLD_GROUP, StepKind
+from airflow_ingest.graph import StepKind
 from airflow_ingest.operators import (
     BronzeIngestOperator,
     GoldAggregateOperator,
@@ -123,8 +123,8 @@ class _Builder:
         return GoldAggregateOperator(spec=spec, **self._lakehouse(step), **arguments)
 
     def _profile(self, step: Step, arguments: dict[str, Any]) -> BaseOperator:
-        layer = "gold" if step.group == GOLD_GROUP else "silver"
-        hidden = self.pipeline.masked(f"{layer}.{step.target}")
+        hidden = self.pipeline.masked(step.published)
+        layer = step.published.split(".")[0]
         return ProfileOperator(layer=layer, hidden=hidden, **self._lakehouse(step), **arguments)
 
     def _lakehouse(self, step: Step) -> dict[str, Any]:

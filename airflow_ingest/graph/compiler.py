@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from airflow_ingest.config import Gold, Pipeline, Table
-from airflow_ingest.graph.model import PipelineGraph, Step, StepKind
-
-GOLD_GROUP = "gold"
+from airflow_ingest.graph.model import GOLD_GROUP, PipelineGraph, Step, StepKind
 
 
 def compile_graph(pipeline: Pipeline) -> PipelineGraph:
