@@ -61,7 +61,10 @@ def test_a_profile_stops_nothing_and_is_chosen_with_its_table() -> None:
     graph = compile_graph(parse_pipeline(text, file="shop.yaml"))
     units = {unit.name: unit for unit in units_of(graph)}
     assert {name for name, unit in units.items() if unit.is_profile} == {"orders.profile", "gold.top.profile"}
-    assert (units["orders.profile"].published, units["orders.profile"].upstream) == ("silver.orders", frozenset({"orders"}))
+    assert (units["orders.profile"].published, units["orders.profile"].upstream) == (
+        "silver.orders",
+        frozenset({"orders"}),
+    )
     assert units["gold.top.profile"].upstream == {"gold.top"}
     assert not any(name.endswith(".profile") for unit in units.values() for name in unit.upstream)
     for chosen in ("top", "gold.top"):

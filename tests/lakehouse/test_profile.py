@@ -123,6 +123,7 @@ def test_an_empty_table_has_columns_without_values(bench: Workbench) -> None:
     assert by_name(profile)["id"].distinct == 0
 
 
+@pytest.mark.slow
 def test_what_is_hidden_or_long_is_not_shown(bench: Workbench) -> None:
     long = "x" * 1000
     bench.spark.sql(f"SELECT 7 AS `Salary`, '{long}' AS note").write.format("delta").save(bench.lake.gold("pay"))
