@@ -73,12 +73,11 @@ def _values(column: str, kind: DataType) -> Mapping[str, str]:
     if isinstance(kind, BooleanType):
         return {"min": f"min({column})", "max": f"max({column})"}
     if isinstance(kind, DateType | TimestampType | TimestampNTZType):
-        return {"min": f"min({column})", "max": f"max({column})", "median": f"percentile_approx({column}, {_MIDDLE})"}
+        return {"min": f"min({column})", "max": f"max({column})", "median": _median(column)}
     if isinstance(kind, FloatType | DoubleType):
         return {"nans": f"count_if(isnan({column}))", **_numbers(column, f" FILTER (WHERE NOT isnan({column}))")}
     if isinstance(kind, DecimalType):
-        median = f"percentile_approx(double({column}), {_MIDDLE})"
-        return {**_numbers(column), "median": f"try_cast({median} AS {kind.simpleString()})"}
+        return {**_numbers(column), "median": _median(column, kind=kind.simpleString())}
     return _numbers(column) if isinstance(kind, NumericType) else {}
 
 
@@ -87,8 +86,16 @@ def _numbers(column: str, among: str = "") -> Mapping[str, str]:
         "min": f"min({column}){among}",
         "max": f"max({column}){among}",
         "mean": f"avg(double({column})){among}",
-        "median": f"percentile_approx({column}, {_MIDDLE}){among}",
+        "median": _median(column, among),
     }
+
+
+def _median(column: str, among: str = "", *, kind: str = "") -> str:
+    """It is reckoned in doubles, which may round it out of the column's range, and out of that of a decimal `kind`."""
+    value = f"double({column})" if kind else column
+    middle = f"percentile_approx({value}, {_MIDDLE}){among}"
+    middle = f"try_cast({middle} AS {kind})" if kind else middle
+    return f"greatest(min({column}){among}, least(max({column}){among}, {middle}))"
 
 
 def _lengths(column: str, kind: DataType) -> Mapping[str, str]:

@@ -83,6 +83,9 @@ def test_a_run_profiles_what_asks_for_it() -> None:
     assert next(run for run in first if run["table"] == "orders.profile")["message"].endswith("2 rows, 2 columns")
     again = json.loads(_invoke("run", "-i", "2024-01-01", "-t", "total", "--json").stdout)
     assert [run["state"] for run in again] == ["unchanged", "unchanged"]
+    plan = json.loads(_invoke("plan", "-i", "2024-01-02", "--json").stdout)
+    assert [table["table"] for table in plan["tables"]] == ["orders", "raw"]
+    assert [table["table"] for table in plan["gold"]] == ["total", "later"]
     (profile,) = json.loads(_invoke("profile", "silver.orders", "--json").stdout)["profiles"]
     assert (profile["kept"], profile["run_id"][:25]) == (True, "cli__backfill__2024-01-01")
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import statistics
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +27,7 @@ COLUMNS: Mapping[str, tuple[str, Sequence[Any]]] = {
     "big": ("bigint", [2**62, -(2**62), None, 7, 7]),
     "price": ("decimal(12,2)", [Decimal("10.50"), Decimal("0.10"), None, Decimal("99999.99"), Decimal("3.00")]),
     "widest": ("decimal(38,2)", [Decimal("9" * 36 + ".99")] * 4 + [None]),
+    "latest": ("timestamp_ntz", [datetime(9999, 12, 31, 23, 59, 59, 999999)] * 5),
     "ratio": ("double", [0.5, math.nan, None, math.nan, -1.5]),
     "endless": ("float", [math.inf, 1.0, 2.0, None, 2.0]),
     ODD: ("string", ["Zoë", "", None, "a'b\\c", "日本語"]),
@@ -106,6 +110,7 @@ def _check_the_edges(found: Mapping[str, ColumnProfile]) -> None:
     assert (found["endless"].min, found["endless"].max, found["endless"].mean) == ("1.0", "Infinity", None)
     assert found["widest"].max == "9" * 36 + ".99"
     assert found["widest"].mean == pytest.approx(1e36)
+    assert (found["widest"].median, found["latest"].median) == (found["widest"].max, "9999-12-31 23:59:59.999999")
     assert (found["at"].min, found["at"].max) == ("2023-01-01 00:00:00", "2024-01-02 00:00:01")
     assert found["at"].median == "2024-01-01 12:00:00"
     assert found["local"].max == "2024-01-01 12:00:00"
@@ -146,30 +151,29 @@ def test_a_profile_is_kept_used_again_and_compared_with_the_one_before(bench: Wo
 
     with pytest.raises(SourceNotFound, match=r"silver\.orders was never loaded: there is no table at .*silver/orders"):
         profiled(bench)
+    load(2)
     load(3)
     first = profiled(bench)
     assert profile_before(bench.spark, bench.lake, first) is None
     load(5)
     second = profiled(bench)
     again = profiled(bench)
-    assert (second.version, second.rows, second.kept) == (1, 5, False)
+    assert (second.version, second.rows, second.kept) == (2, 5, False)
     assert again == second.model_copy(update={"kept": True, "at": again.at, "seconds": 0.0})
     before = profile_before(bench.spark, bench.lake, again)
     assert before is not None
-    assert (before.version, before.rows, before.columns) == (0, 3, first.columns)
+    assert (before.version, before.rows, before.columns) == (1, 3, first.columns)
     old = profiled(bench, version=0)
-    assert (old.rows, old.kept) == (3, True)
+    assert (old.rows, old.kept) == (2, False)
     assert profile_before(bench.spark, bench.lake, old) is None
-    with pytest.raises(LakehouseError, match=r"silver\.orders has no version 9: the newest one is 1"):
+    with pytest.raises(LakehouseError, match=r"silver\.orders has no version 9: the newest one is 2"):
         profiled(bench, version=9)
     rows = bench.rows(bench.lake.ops("profiles"), "layer", "table", "version", "run_id", "name", "rows")
-    assert rows == [("silver", "orders", 0, "run_1", "id", 3), ("silver", "orders", 1, "run_1", "id", 5)]
+    assert rows == [("silver", "orders", at, "run_1", "id", count) for at, count in enumerate((2, 3, 5))]
 
 
 @pytest.mark.slow
 def test_a_table_made_anew_is_not_taken_for_the_old_one(bench: Workbench) -> None:
-    import shutil
-
     for rows in (3, 8):
         bench.spark.range(rows).write.format("delta").save(bench.lake.silver("orders"))
         profile = profiled(bench)
@@ -178,6 +182,29 @@ def test_a_table_made_anew_is_not_taken_for_the_old_one(bench: Workbench) -> Non
         shutil.rmtree(bench.lake.silver("orders"))
     assert before is not None
     assert before.rows == 3
+
+
+@pytest.mark.slow
+def test_a_version_whose_files_are_gone_is_told_so(bench: Workbench) -> None:
+    path = bench.lake.silver("orders")
+    for rows in (3, 5):
+        bench.spark.range(rows).write.format("delta").mode("overwrite").save(path)
+    for file in bench.spark.read.format("delta").option("versionAsOf", 0).load(path).inputFiles():
+        Path(file.removeprefix("file:")).unlink()
+    with pytest.raises(LakehouseError, match=r"silver\.orders: version 0 cannot be read any more"):
+        profiled(bench, version=0)
+    assert profiled(bench).rows == 5
+
+
+@pytest.mark.slow
+def test_profiles_of_several_tables_begin_the_book_together(bench: Workbench) -> None:
+    tables = [f"t{number}" for number in range(4)]
+    for rows, table in enumerate(tables):
+        bench.spark.range(rows).write.format("delta").save(bench.lake.silver(table))
+    with ThreadPoolExecutor(max_workers=len(tables)) as pool:
+        found = list(pool.map(lambda table: profiled(bench, f"silver.{table}"), tables))
+    assert [profile.rows for profile in found] == [0, 1, 2, 3]
+    assert bench.rows(bench.lake.ops("profiles"), "table", "rows") == list(zip(tables, range(4), strict=True))
 
 
 @pytest.mark.slow
