@@ -10,6 +10,7 @@ from airflow_ingest.operators import (
     GoldAggregateOperator,
     HoldBatchOperator,
     PendingBatchesOperator,
+    ProfileOperator,
     QualityGateOperator,
     SilverMergeOperator,
 )
@@ -64,6 +65,7 @@ with DAG(
     merge = SilverMergeOperator(task_id="merge", table="departures", spec=FLIGHTS, batches=gate.output)
     hold = HoldBatchOperator(task_id="hold", table="departures", spec=FLIGHTS, outcomes=gate.output)
     gold = GoldAggregateOperator(task_id="gold", table="by_origin", spec=BY_ORIGIN, trigger_rule="none_failed")
+    profile = ProfileOperator(task_id="profile", table="departures")
 
     wait >> ingest
-    merge >> gold
+    merge >> [gold, profile]

@@ -177,6 +177,37 @@ def status(
 
 
 @app.command()
+def profile(
+    file: PipelineFile,
+    table: Annotated[
+        str | None,
+        typer.Argument(metavar="TABLE", help="A table such as silver.orders; left out: every one in silver and gold."),
+    ] = None,
+    version: Annotated[
+        int | None, typer.Option("--version", metavar="N", help="The table's version to look at, not the newest one.")
+    ] = None,
+    all_columns: Annotated[
+        bool, typer.Option("--all-columns", help="Measure the columns too that loads add, such as _batch_id.")
+    ] = False,
+    remote: Remote = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the profiles as JSON.")] = False,
+) -> None:
+    """Show what the columns of published tables hold, and what changed since the profile before.
+
+    Each profile is kept in the lake's ops/profiles; nothing else is written. Exits with 1 if a table could not be
+    profiled.
+    """
+    from airflow_ingest.cli.warm_up import import_spark_meanwhile
+
+    import_spark_meanwhile()
+    from airflow_ingest.cli.profile import profile_tables
+
+    raise typer.Exit(
+        profile_tables(file, table, version=version, all_columns=all_columns, remote=remote, as_json=as_json)
+    )
+
+
+@app.command()
 def new(
     name: Annotated[str, typer.Argument(help="The pipeline's name, which becomes the file's name and the DAG's id.")],
     file_format: Annotated[Format, typer.Option("--format", help="What the source files are.")] = Format.CSV,

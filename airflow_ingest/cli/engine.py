@@ -12,7 +12,7 @@ __all__ = ["Unit", "run_units", "units_of"]
 
 @dataclass(frozen=True)
 class Unit:
-    """The steps of one table, or one gold table: what runs in one thread with one Spark session."""
+    """What runs in one thread with one Spark session: the steps of one table, one gold table, or one profile."""
 
     name: str
     steps: tuple[Step, ...]
@@ -28,10 +28,21 @@ class Unit:
         """Whether it is a gold table."""
         return self.steps[0].kind is StepKind.GOLD
 
+    @property
+    def is_profile(self) -> bool:
+        """Whether it measures a table that another unit has published, and publishes nothing."""
+        return self.steps[0].kind is StepKind.PROFILE
+
+    @property
+    def published(self) -> str:
+        """The table in silver or gold: `silver.orders`."""
+        return self.steps[0].published
+
 
 def units_of(graph: PipelineGraph, tables: Iterable[str] = ()) -> tuple[Unit, ...]:
     """The graph's units in topological order; with `tables`, those tables and gold tables alone."""
-    owner = {step.id: step.id if step.kind is StepKind.GOLD else step.group for step in graph.steps}
+    alone = (StepKind.GOLD, StepKind.PROFILE)
+    owner = {step.id: step.id if step.kind in alone else step.group for step in graph.steps}
     members: dict[str, list[Step]] = {}
     for step in graph.steps:
         members.setdefault(owner[step.id], []).append(step)
@@ -40,7 +51,7 @@ def units_of(graph: PipelineGraph, tables: Iterable[str] = ()) -> tuple[Unit, ..
         for name, steps in members.items()
     )
     chosen = set(tables)
-    kept = [unit for unit in units if not chosen or unit.target in chosen or unit.name in chosen]
+    kept = [unit for unit in units if not chosen or chosen & {unit.target, unit.name, unit.published}]
     names = {unit.name for unit in kept}
     return tuple(replace(unit, upstream=unit.upstream & names) for unit in kept)
 

@@ -32,7 +32,8 @@ def plan_pipeline(file: Path, when: str, tables: Sequence[str], *, remote: str |
     check_names(tables, pipeline)
     make_importable(file)
     start, end = interval = _one_interval(when, pipeline)
-    silver, gold = _plans(pipeline, units_of(compile_graph(pipeline), tables), interval, remote)
+    units = [unit for unit in units_of(compile_graph(pipeline), tables) if not unit.is_profile]
+    silver, gold = _plans(pipeline, units, interval, remote)
     if as_json:
         told = {
             "pipeline": pipeline.pipeline,

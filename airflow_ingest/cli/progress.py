@@ -39,7 +39,7 @@ class RunProgress:
 
     def begin(self, day: str, unit: Unit, step: str) -> None:
         """The unit's next step begins."""
-        text = f"{day} {unit.name}" if unit.is_gold else f"{day} {unit.name}: {step}"
+        text = f"{day} {unit.name}" if unit.is_gold or unit.is_profile else f"{day} {unit.name}: {step}"
         with self._lock:
             if not self._console.is_terminal:
                 self._console.print(text, markup=False)

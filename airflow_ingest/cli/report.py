@@ -10,9 +10,15 @@ from rich.text import Text
 
 __all__ = ["State", "TableRun", "result_table"]
 
-State = Literal["loaded", "unchanged", "skipped", "held", "failed", "not run"]
+State = Literal["loaded", "unchanged", "profiled", "skipped", "held", "failed", "not run"]
 
-_STYLES: dict[str, str] = {"loaded": "green", "held": "yellow", "failed": "bold red", "not run": "red"}
+_STYLES: dict[str, str] = {
+    "loaded": "green",
+    "profiled": "green",
+    "held": "yellow",
+    "failed": "bold red",
+    "not run": "red",
+}
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,8 @@ class Work:
         so_far = _SoFar()
         try:
             with self.sessions.borrow() as spark:
-                state, message = (self._gold if unit.is_gold else self._table)(spark, unit, so_far)
+                work = self._gold if unit.is_gold else self._profile if unit.is_profile else self._table
+                state, message = work(spark, unit, so_far)
         except Exception as error:
             if self.debug:
                 traceback.print_exc(file=sys.stderr)
@@ -62,8 +63,9 @@ class Work:
 
     def _write_down(self, unit: Unit, error: Exception) -> None:
         """Into `ops/failed_loads`, if Spark can still be reached."""
+        step = StepKind.PROFILE.value if unit.is_profile else "run"
         with suppress(Exception), self.sessions.borrow() as spark:
-            lakehouse.record_failure(spark, self._lake, self.run, unit.target, "run", error, attempts=1)
+            lakehouse.record_failure(spark, self._lake, self.run, unit.target, step, error, attempts=1)
 
     def _begin(self, unit: Unit, kind: StepKind) -> None:
         self.progress.begin(self.day, unit, kind.value)
@@ -77,6 +79,17 @@ class Work:
         result = lakehouse.refresh_gold(spark, self._lake, unit.target, self.pipeline.gold[unit.target], self.run)
         so_far.published.append(result.to_dict())
         return result.status, result.reason
+
+    def _profile(self, spark: "SparkSession", unit: Unit, so_far: "_SoFar") -> tuple[State, str]:
+        """The table as it is now; a run that has published nothing finds the profile of that version."""
+        self._begin(unit, StepKind.PROFILE)
+        hidden = self.pipeline.masked(unit.published)
+        try:
+            found = lakehouse.profile_table(spark, self._lake, unit.published, self.run, hidden=hidden)
+        except lakehouse.SourceNotFound:
+            return "skipped", "nothing is published yet"
+        told = f"version {found.version}: {found.rows:,} rows, {len(found.columns):,} columns"
+        return ("unchanged" if found.kept else "profiled"), told
 
     def _table(self, spark: "SparkSession", unit: Unit, so_far: "_SoFar") -> tuple[State, str]:
         table, lake = self.pipeline.tables[unit.target], self._lake

@@ -49,6 +49,9 @@ class Gold(Block):
     cluster_by: list[str] = Field([], description="The columns that cluster the table, instead of partitions.")
     quality: Quality = Field(Quality(), description="What the result must look like before it is published.")
     optimize: Optimize | None = Field(None, description="How maintenance lays out the table's files.")
+    profile: bool = Field(
+        False, description="Whether a step after each load measures the table's columns and keeps it in `ops/profiles`."
+    )
 
     @cached_property
     def query(self) -> str:

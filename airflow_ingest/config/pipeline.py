@@ -119,6 +119,15 @@ class Pipeline(Block):
     tables: dict[str, Table] = Field(min_length=1, description="The tables, by name.")
     gold: dict[str, Gold] = Field({}, description="The tables made from silver, by name.")
 
+    def masked(self, table: str) -> tuple[str, ...]:
+        """The columns of a table, such as `silver.orders`, whose values are shown nowhere.
+
+        A gold table may take any silver table's masked column along, under its own name.
+        """
+        layer, name = table.split(".", 1)
+        models = (model.silver for found, model in self.tables.items() if layer == "gold" or found == name)
+        return tuple(dict.fromkeys(column for silver in models if silver for column in silver.masked))
+
     @field_validator("start_date")
     @classmethod
     def _in_timezone(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:

@@ -219,6 +219,14 @@ class Silver(Block):
     schema_: SchemaPolicy = Field(
         "evolve", alias="schema", description="What happens to new columns: `evolve` takes them, `enforce` fails."
     )
+    profile: bool = Field(
+        False, description="Whether a step after each load measures the table's columns and keeps it in `ops/profiles`."
+    )
+
+    @property
+    def masked(self) -> tuple[str, ...]:
+        """The columns whose values are shown nowhere."""
+        return tuple(name for name, column in (self.columns or {}).items() if column.mask)
 
     @property
     def by_key(self) -> bool:

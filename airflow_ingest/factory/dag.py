@@ -16,6 +16,7 @@ from airflow_ingest.operators import (
     GoldAggregateOperator,
     HoldBatchOperator,
     PendingBatchesOperator,
+    ProfileOperator,
     QualityGateOperator,
     SilverMergeOperator,
 )
@@ -121,6 +122,11 @@ class _Builder:
         spec = Spec(self.pipeline.gold[step.target], compact=True)
         return GoldAggregateOperator(spec=spec, **self._lakehouse(step), **arguments)
 
+    def _profile(self, step: Step, arguments: dict[str, Any]) -> BaseOperator:
+        hidden = self.pipeline.masked(step.published)
+        layer = step.published.split(".")[0]
+        return ProfileOperator(layer=layer, hidden=hidden, **self._lakehouse(step), **arguments)
+
     def _lakehouse(self, step: Step) -> dict[str, Any]:
         spark = self.pipeline.spark
         return {
@@ -148,4 +154,5 @@ _TASKS: dict[StepKind, Callable[[_Builder, Step, dict[str, Any]], BaseOperator]]
     StepKind.HOLD: _Builder._hold,
     StepKind.MERGE: _Builder._merge,
     StepKind.GOLD: _Builder._gold,
+    StepKind.PROFILE: _Builder._profile,
 }

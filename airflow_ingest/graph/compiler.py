@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from airflow_ingest.config import Gold, Pipeline, Table
-from airflow_ingest.graph.model import PipelineGraph, Step, StepKind
-
-GOLD_GROUP = "gold"
+from airflow_ingest.graph.model import GOLD_GROUP, PipelineGraph, Step, StepKind
 
 
 def compile_graph(pipeline: Pipeline) -> PipelineGraph:
@@ -16,7 +14,8 @@ def compile_graph(pipeline: Pipeline) -> PipelineGraph:
     looked_up = {name: table.looked_up for name, table in tables.items()}
     read = {name: [_name(table) for table in gold[name].inputs if _layer(table) == GOLD_GROUP] for name in gold}
     steps = [step for name in _ordered(looked_up) for step in _table_steps(pipeline.pipeline, name, tables[name])]
-    steps += (_gold_step(pipeline.pipeline, name, gold[name]) for name in _ordered(read))
+    for name in _ordered(read):
+        steps += _gold_steps(pipeline.pipeline, name, gold[name])
     return PipelineGraph(pipeline.pipeline, tuple(steps))
 
 
@@ -42,10 +41,12 @@ def _table_steps(pipeline: str, name: str, table: Table) -> Iterator[Step]:
     yield step(StepKind.GATE, StepKind.PENDING, after=table.looked_up)
     yield step(StepKind.HOLD, StepKind.GATE)
     yield step(StepKind.MERGE, StepKind.GATE, "silver")
+    if table.silver.profile:
+        yield step(StepKind.PROFILE, StepKind.MERGE)
 
 
-def _gold_step(pipeline: str, name: str, gold: Gold) -> Step:
-    return Step(
+def _gold_steps(pipeline: str, name: str, gold: Gold) -> Iterator[Step]:
+    refresh = Step(
         id=f"{GOLD_GROUP}.{name}",
         kind=StepKind.GOLD,
         group=GOLD_GROUP,
@@ -54,6 +55,15 @@ def _gold_step(pipeline: str, name: str, gold: Gold) -> Step:
         trigger_rule="none_failed",
         outlets=(f"{pipeline}.gold.{name}",),
     )
+    yield refresh
+    if gold.profile:
+        yield Step(
+            id=f"{refresh.id}.{StepKind.PROFILE.value}",
+            kind=StepKind.PROFILE,
+            group=GOLD_GROUP,
+            target=name,
+            upstream=(refresh.id,),
+        )
 
 
 def _producer(table: str) -> str:

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from functools import cached_property
 
+GOLD_GROUP = "gold"
+
 
 class StepKind(str, Enum):
     """What a step does."""
@@ -18,6 +20,7 @@ class StepKind(str, Enum):
     HOLD = "hold_batch"
     MERGE = "merge_silver"
     GOLD = "gold"
+    PROFILE = "profile"
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,11 @@ class Step:
     upstream: tuple[str, ...] = ()
     trigger_rule: str = "all_success"
     outlets: tuple[str, ...] = ()
+
+    @property
+    def published(self) -> str:
+        """The table that its work leads to, with its layer: `silver.orders`, `gold.revenue`."""
+        return f"{'gold' if self.group == GOLD_GROUP else 'silver'}.{self.target}"
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     )
     from airflow_ingest.lakehouse.plan import plan_gold, plan_table
     from airflow_ingest.lakehouse.planned import GoldPlan, TablePlan
+    from airflow_ingest.lakehouse.profile import profile_table
+    from airflow_ingest.lakehouse.profile_book import ColumnProfile, TableProfile, profile_before
+    from airflow_ingest.lakehouse.profile_changes import ColumnChange, ProfileChange, changes_since
     from airflow_ingest.lakehouse.quality.gate import quality_gate
     from airflow_ingest.lakehouse.replay import replay_dlq
     from airflow_ingest.lakehouse.silver.merge import merge_silver
@@ -44,6 +47,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Batch",
+    "ColumnChange",
+    "ColumnProfile",
     "ConflictError",
     "Database",
     "FailedLoad",
@@ -54,6 +59,7 @@ __all__ = [
     "Lake",
     "LakehouseError",
     "LoadResult",
+    "ProfileChange",
     "ReconciliationError",
     "ReplayResult",
     "RowCounts",
@@ -63,7 +69,9 @@ __all__ = [
     "SourceUnreadable",
     "TableOwnedByOther",
     "TablePlan",
+    "TableProfile",
     "TableStatus",
+    "changes_since",
     "decide_held",
     "failed_loads",
     "gold_status",
@@ -72,6 +80,8 @@ __all__ = [
     "merge_silver",
     "plan_gold",
     "plan_table",
+    "profile_before",
+    "profile_table",
     "quality_gate",
     "record_failure",
     "refresh_gold",
@@ -86,6 +96,8 @@ _HOME = {
     **dict.fromkeys(("FailedLoad", "failed_loads", "record_failure"), "failures"),
     "Database": "sources.database",
     **dict.fromkeys(("GoldPlan", "TablePlan"), "planned"),
+    **dict.fromkeys(("ColumnProfile", "TableProfile", "profile_before"), "profile_book"),
+    **dict.fromkeys(("ColumnChange", "ProfileChange", "changes_since"), "profile_changes"),
     **dict.fromkeys(("GoldStatus", "TableStatus", "gold_status", "table_status"), "status"),
     "decide_held": "batches",
     "hold_batch": "batches",
@@ -93,6 +105,7 @@ _HOME = {
     "merge_silver": "silver.merge",
     "plan_gold": "plan",
     "plan_table": "plan",
+    "profile_table": "profile",
     "quality_gate": "quality.gate",
     "refresh_gold": "gold.refresh",
     "replay_dlq": "replay",

@@ -54,6 +54,23 @@ def test_a_table_is_one_unit_and_so_is_each_gold_table(graph: PipelineGraph) -> 
     assert not units["raw"].is_gold
 
 
+def test_a_profile_stops_nothing_and_is_chosen_with_its_table() -> None:
+    text = TEXT.replace("keys: [id]", "keys: [id], profile: true", 1).replace(
+        "FROM gold.per_day, load: overwrite", "FROM gold.per_day, load: overwrite, profile: true"
+    )
+    graph = compile_graph(parse_pipeline(text, file="shop.yaml"))
+    units = {unit.name: unit for unit in units_of(graph)}
+    assert {name for name, unit in units.items() if unit.is_profile} == {"orders.profile", "gold.top.profile"}
+    assert (units["orders.profile"].published, units["orders.profile"].upstream) == (
+        "silver.orders",
+        frozenset({"orders"}),
+    )
+    assert units["gold.top.profile"].upstream == {"gold.top"}
+    assert not any(name.endswith(".profile") for unit in units.values() for name in unit.upstream)
+    for chosen in ("top", "gold.top"):
+        assert [unit.name for unit in units_of(graph, [chosen])] == ["gold.top", "gold.top.profile"]
+
+
 def test_every_unit_runs_once_and_after_those_above_it(graph: PipelineGraph) -> None:
     units = units_of(graph)
     order, states = _walk(units)

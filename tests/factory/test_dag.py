@@ -52,6 +52,23 @@ def test_the_gate_leads_to_merge_or_hold(build: Build) -> None:
     assert (gate.publish_task_id, gate.hold_task_id) == ("orders.merge_silver", "orders.hold_batch")
 
 
+def test_a_profile_stands_below_its_table_and_nothing_below_it(build: Build) -> None:
+    text = small().replace("keys: [id]", "keys: [id]\n      profile: true")
+    dag = build(text.replace("partition_by: [day]", "partition_by: [day]\n    profile: true"))
+    silver: Any = dag.get_task("orders.profile")
+    gold: Any = dag.get_task("gold.per_day.profile")
+
+    assert [(task.upstream_task_ids, task.downstream_task_ids) for task in (silver, gold)] == [
+        ({"orders.merge_silver"}, set()),
+        ({"gold.per_day"}, set()),
+    ]
+    assert [(task.layer, task.table, task.retries) for task in (silver, gold)] == [
+        ("silver", "orders", 2),
+        ("gold", "per_day", 2),
+    ]
+    assert sorted(dag.task_group.children) == ["gold", "orders", "raw"]
+
+
 def test_retries_count_the_first_try(build: Build) -> None:
     dag = build(small(extra="retries: {attempts: 4, delay: 5s, max_delay: 2m}\nowner: ann\n"))
     task = dag.get_task("orders.merge_silver")

@@ -53,6 +53,13 @@ def test_a_held_batch_does_not_stop_gold() -> None:
     assert not any("hold" in upstream for step in chain.group("gold") for upstream in step.upstream)
 
 
+def test_nothing_waits_for_a_profile() -> None:
+    steps = graph("profiled").steps
+    profiles = {step.id: step.published for step in steps if step.kind is StepKind.PROFILE}
+    assert profiles == {"orders.profile": "silver.orders", "gold.by_region.profile": "gold.by_region"}
+    assert not any(profiles.keys() & set(step.upstream) for step in steps)
+
+
 def test_public_names_are_sorted_and_there() -> None:
     names = airflow_ingest.graph.__all__
     assert names == sorted(names)

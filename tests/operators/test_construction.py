@@ -29,6 +29,7 @@ ALL = [
     pytest.param("HoldBatchOperator", {"spec": TABLE, "outcomes": []}, id="hold"),
     pytest.param("SilverMergeOperator", {"spec": TABLE, "batches": []}, id="silver"),
     pytest.param("GoldAggregateOperator", {"spec": GOLD}, id="gold"),
+    pytest.param("ProfileOperator", {"layer": "gold", "hidden": ["id"]}, id="profile"),
     pytest.param("DlqReplayOperator", {"spec": TABLE, "rule": "{{ params.rule }}", "fix": {"id": "1"}}, id="dlq"),
 ]
 
@@ -77,7 +78,7 @@ def test_an_operator_survives_serialisation(name: str, arguments: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments"), [case for case in ALL if case.id not in ("gold",)], ids=lambda case: None
+    ("name", "arguments"), [case for case in ALL if case.id not in ("gold", "profile")], ids=lambda case: None
 )
 def test_a_mapping_is_checked_like_a_pipeline_file(name: str, arguments: dict[str, Any]) -> None:
     wrong = {**TABLE, "silver": {"keys": ["id"], "colums": {}}, "sources": {}}
@@ -126,6 +127,11 @@ def test_merging_needs_silver() -> None:
 def test_a_gate_needs_two_ways() -> None:
     with pytest.raises(ValueError, match=r"both 'm'.*leave hold_task_id out"):
         operator("QualityGateOperator", spec=TABLE, batches=[], publish_task_id="m", hold_task_id="m")
+
+
+def test_a_profile_is_of_silver_or_gold() -> None:
+    with pytest.raises(ValueError, match=r"layer is 'bronze', and profiles are of tables in silver and gold"):
+        operator("ProfileOperator", layer="bronze")
 
 
 def test_holding_is_never_tried_again() -> None:

@@ -37,6 +37,18 @@ DAY_1 = """id,city,amount,seq,day
 3,Trier,-1,1,2013-01-01
 4,Fulda,7,1,2013-01-01
 """
+PROFILED = """pipeline: shop
+schedule: "@daily"
+start_date: 2013-01-01
+retries: {attempts: 1}
+lake: LAKE
+tables:
+  orders:
+    source: {files: "LANDING/{{ ds }}.csv", format: csv, options: {header: true}}
+    silver: {columns: {id: int, amount: double, day: date}, keys: [id], profile: true}
+gold:
+  per_day: {sql: "SELECT day, sum(amount) AS amount FROM silver.orders GROUP BY day", profile: true}
+"""
 ALL_BAD = """id,city,amount,seq,day
 9,Ulm,-1,1,2013-01-02
 8,Ulm,-2,1,2013-01-02
@@ -303,3 +315,53 @@ def test_mapped_tasks_load_their_own_parts_of_one_table(
     run_dag(mapped(files[::-1]), day)  # in another order: each finds its own
     assert rows(spark, tmp_path / "lake/silver/orders", "id amount") == [(1, 6.0), (2, 5.0)]
     assert len(rows(spark, tmp_path / "lake/bronze/orders", "id")) == 2
+
+
+@pytest.mark.slow
+def test_a_profile_that_fails_turns_the_run_red_and_takes_nothing_back(
+    landing: Path,
+    run_dag: RunDag,
+    spark: SparkSession,
+    spark_server: ServerStatus,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from airflow_ingest import lakehouse
+    from airflow_ingest.factory.loader import load_dag
+
+    (landing / "2013-01-01.csv").write_text("id,amount,day\n1,5,2013-01-01\n2,6,2013-01-01\n")
+    (landing / "2013-01-02.csv").write_text("id,amount,day\n3,3,2013-01-02\n")
+    text = PROFILED.replace("LANDING", str(landing)).replace("LAKE", str(tmp_path / "lake"))
+    (tmp_path / "shop.yaml").write_text(text)
+    dag = load_dag(tmp_path / "shop.yaml")
+
+    first = run_dag(dag, datetime(2013, 1, 2, tzinfo=timezone.utc))
+
+    assert str(first.state) == "success"
+    assert {states(first)[task] for task in ("orders.profile", "gold.per_day.profile")} == {"success"}
+    assert rows(spark, tmp_path / "lake/ops/profiles", "layer table name rows nulls") == [
+        ("gold", "per_day", "amount", 1, 0),
+        ("gold", "per_day", "day", 1, 0),
+        *(("silver", "orders", name, 2, 0) for name in ("amount", "day", "id")),
+    ]
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise lakehouse.LakehouseError("no profile today")
+
+    monkeypatch.setattr(lakehouse, "profile_table", broken)
+    second = run_dag(dag, datetime(2013, 1, 3, tzinfo=timezone.utc))
+
+    assert str(second.state) == "failed"
+    assert {task for task, state in states(second).items() if state == "failed"} == {
+        "orders.profile",
+        "gold.per_day.profile",
+    }
+    assert rows(spark, tmp_path / "lake/gold/per_day", "string(day) amount") == [
+        ("2013-01-01", 11.0),
+        ("2013-01-02", 3.0),
+    ]
+    found = lakehouse.failed_loads(spark, lakehouse.Lake(str(tmp_path / "lake"), "shop"))
+    assert sorted((failure.table, failure.step) for failure in found) == [
+        ("orders", "orders.profile"),
+        ("per_day", "gold.per_day.profile"),
+    ]

@@ -69,4 +69,9 @@ def news_of(spark: SparkSession, lake: Lake, name: str, gold: Gold) -> News:
         inputs = {source: pool.submit(history, spark, where, 1) for source, where in paths.items()}
         newest = {source: found.result() for source, found in inputs.items()}
     now = {source: commits[0].version for source, commits in newest.items() if commits}
-    return News(own.result(), short_hash(gold.model_dump_json()), paths, now)
+    return News(own.result(), query_version(gold), paths, now)
+
+
+def query_version(gold: Gold) -> str:
+    """A hash of what the configuration asks of a gold table's rows: two tables with the same one hold the same."""
+    return short_hash(gold.model_dump_json(exclude={"profile"}))

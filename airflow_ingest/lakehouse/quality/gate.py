@@ -98,7 +98,7 @@ def outcome_of(table: Table, judged: Judged, batch: Batch, measured: Mapping[str
 
 def rule_version(table: Table) -> str:
     """A hash of what silver and the rules say: two gates with the same one judge alike."""
-    silver = table.silver.model_dump_json() if table.silver else ""
+    silver = table.silver.model_dump_json(exclude={"profile"}) if table.silver else ""
     return short_hash(silver, table.quality.model_dump_json())
 
 

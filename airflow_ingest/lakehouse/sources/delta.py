@@ -42,7 +42,7 @@ from airflow_ingest.lakehouse.watermarks import (
 )
 
 CHANGE_TYPE, COMMIT_VERSION, COMMIT_TIMESTAMP = CHANGE_COLUMNS
-_OF_LOADS = {*AUDIT_COLUMNS, CORRUPT_RECORD, "_ingested_at", "_ingested_by", "_sequence"}
+COLUMNS_OF_LOADS = {*AUDIT_COLUMNS, CORRUPT_RECORD, "_ingested_at", "_ingested_by", "_sequence"}
 """What loads add to the tables of any layer."""
 
 
@@ -112,7 +112,7 @@ class Snapshot(TableSource):
     def _columns(self, schema: StructType, *, ours: bool) -> tuple[str, ...]:
         """The columns to read; of a table of ours, those that tell of its own loads stay behind."""
         if not self.delta.columns:
-            left = _OF_LOADS if ours else {CORRUPT_RECORD, SOURCE_FILE}
+            left = COLUMNS_OF_LOADS if ours else {CORRUPT_RECORD, SOURCE_FILE}
             return tuple(name for name in schema.names if name not in left)
         known = {name.lower() for name in schema.names}
         for name in self.delta.columns:
