@@ -11,11 +11,8 @@ UNSERVED_KEYS = {
     "Pipeline": words("sla alerts circuit_breaker"),
     "Table": words("sla"),
     "Source": words("rest kafka"),
-    "Silver": words(
-        "transform replace_where operations images ignore_null_updates tombstone_retention track cluster_by"
-    ),
+    "Silver": words("transform replace_where operations images ignore_null_updates tombstone_retention track"),
     "Column": words("mask lookup"),
-    "Gold": words("optimize cluster_by"),
 }
 UNSERVED_RULES = words("duplicate_rate relationships freshness drift sql")
 UNSERVED_VALUES = {

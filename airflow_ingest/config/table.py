@@ -192,7 +192,9 @@ class Silver(Block):
     tombstone_retention: Duration | None = Field(None, description="How long deletions are remembered.")
     track: list[str] | None = Field(None, description="With `load: scd2`: the columns whose changes make a version.")
     partition_by: list[str] = Field([], description="The columns that partition the table.")
-    cluster_by: list[str] = Field([], description="The columns that cluster the table, instead of partitions.")
+    cluster_by: list[str] = Field(
+        [], description="The columns, four at most, that maintenance clusters the table by, instead of partitions."
+    )
     schema_: SchemaPolicy = Field(
         "evolve", alias="schema", description="What happens to new columns: `evolve` takes them, `enforce` fails."
     )

@@ -32,6 +32,7 @@ _WANTED_FILES = 1024
 _MAX_SIZE = "spark.databricks.delta.optimize.maxFileSize"
 _MIN_SIZE = "spark.databricks.delta.optimize.minFileSize"
 _TOO_MANY = 1000
+_MOST_CLUSTERED = 4
 
 
 def file_size(total: int) -> int:
@@ -43,16 +44,18 @@ def plan_layout(spark: SparkSession, path: str, target: Target, commits: Sequenc
     """What OPTIMIZE is to do with the table at `path`, whose newest commits are `commits`."""
     detail = spark.sql(f"DESCRIBE DETAIL {sql_table(path)}").collect()[0]
     files, size = int(detail["numFiles"]), int(detail["sizeInBytes"])
-    clustered_by = target.cluster_by or (() if target.zorder_by else _names(detail["clusteringColumns"]))
-    layout = _layout(target.zorder_by, clustered_by)
+    target, clustering = _as_delta_can(target, detail), _names(detail["clusteringColumns"])
+    layout = _layout(target.zorder_by, target.cluster_by or clustering)
     plan = LayoutPlan(layout=layout, files=files, bytes=size, file_bytes=file_size(size))
     last = _last_with(layout, commits)
     if reason := _reason_to_leave(plan, last, commits):
         return plan.model_copy(update={"reason": reason})
-    statements = _clustering(path, target, _names(detail["clusteringColumns"]))
+    alter = f"ALTER TABLE {sql_table(path)} CLUSTER BY ({_list(target.cluster_by)})"
+    forgotten = bool(target.cluster_by) and clustering != target.cluster_by  # any overwrite by path forgets it
     where = _changed_partitions(spark, path, detail, last, commits[0]) if target.zorder_by and last else ""
-    sorted_by = f" ZORDER BY ({', '.join(map(quote, target.zorder_by))})" if target.zorder_by else ""
-    return plan.model_copy(update={"statements": (*statements, f"OPTIMIZE {sql_table(path)}{where}{sorted_by}")})
+    sorted_by = f" ZORDER BY ({_list(target.zorder_by)})" if target.zorder_by else ""
+    optimize = f"OPTIMIZE {sql_table(path)}{where}{sorted_by}"
+    return plan.model_copy(update={"statements": (alter, optimize) if forgotten else (optimize,)})
 
 
 def apply_layout(spark: SparkSession, path: str, plan: LayoutPlan, told: Mapping[str, str]) -> LayoutDone:
@@ -101,15 +104,15 @@ def _last_with(layout: str, commits: Sequence[Commit]) -> Commit | None:
     return newest if newest and newest.metadata[LAYOUT] == layout else None
 
 
-def _clustering(path: str, target: Target, now: Sequence[str]) -> tuple[str, ...]:
-    """What makes OPTIMIZE cluster as the configuration says; an overwrite by path forgets a table's clustering.
+def _as_delta_can(target: Target, detail: Row) -> Target:
+    """`target`, its z-order as clustering where the table was clustered once: Delta then refuses ZORDER BY for ever."""
+    if not target.zorder_by or "clustering" not in (detail["tableFeatures"] or ()):
+        return target
+    return Target(table=target.table, cluster_by=target.zorder_by[:_MOST_CLUSTERED])
 
-    A table that somebody clusters by hand, and of which the configuration says nothing, stays clustered.
-    """
-    alter = f"ALTER TABLE {sql_table(path)} CLUSTER BY"
-    if target.cluster_by and tuple(now) != target.cluster_by:
-        return (f"{alter} ({', '.join(map(quote, target.cluster_by))})",)
-    return (f"{alter} NONE",) if target.zorder_by and now else ()
+
+def _list(columns: Sequence[str]) -> str:
+    return ", ".join(map(quote, columns))
 
 
 def _names(columns: Sequence[str]) -> tuple[str, ...]:
