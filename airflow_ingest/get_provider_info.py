@@ -17,7 +17,8 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": name,
                 "python-modules": [
-                    f"airflow_ingest.operators.{module}" for module in ("bronze", "dlq", "gate", "gold", "silver")
+                    f"airflow_ingest.operators.{module}"
+                    for module in ("bronze", "dlq", "gate", "gold", "maintenance", "silver")
                 ],
             }
         ],

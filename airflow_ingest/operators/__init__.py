@@ -4,6 +4,7 @@ from airflow_ingest.operators.bronze import BronzeIngestOperator
 from airflow_ingest.operators.dlq import DlqReplayOperator
 from airflow_ingest.operators.gate import HoldBatchOperator, PendingBatchesOperator, QualityGateOperator
 from airflow_ingest.operators.gold import GoldAggregateOperator
+from airflow_ingest.operators.maintenance import MaintenanceOperator
 from airflow_ingest.operators.silver import SilverMergeOperator
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "DlqReplayOperator",
     "GoldAggregateOperator",
     "HoldBatchOperator",
+    "MaintenanceOperator",
     "PendingBatchesOperator",
     "QualityGateOperator",
     "SilverMergeOperator",
