@@ -76,14 +76,14 @@ def restore_version(
 def _check_table(table: str, pipeline: Pipeline) -> None:
     """Raises IngestError, with the nearest right name, if the pipeline has no table of that layer and name."""
     with_silver = [name for name, found in pipeline.tables.items() if found.silver is not None]
-    known = [f"bronze.{name}" for name in pipeline.tables]
-    known += [f"{layer}.{name}" for layer in ("silver", "dlq") for name in with_silver]
-    known += [f"gold.{name}" for name in pipeline.gold]
+    known = [f"silver.{name}" for name in with_silver] + [f"gold.{name}" for name in pipeline.gold]
+    known += [f"bronze.{name}" for name in pipeline.tables] + [f"dlq.{name}" for name in with_silver]
     if table in known:
         return
     if table.startswith("ops."):
         raise IngestError(f"{table}: the pipelines of a lake keep their books there together, and none may turn back.")
-    near = difflib.get_close_matches(table, known, n=1) or [name for name in known if name.endswith(f".{table}")][-1:]
+    same = [name for name in known if name.endswith(f".{table}")]
+    near = same or difflib.get_close_matches(table, known, n=1)
     hint = f"Did you mean {near[0]!r}?" if near else f"It has {', '.join(known)}."
     raise IngestError(f"{table}: the pipeline {pipeline.pipeline!r} has no such table. {hint}")
 
