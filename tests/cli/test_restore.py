@@ -45,7 +45,9 @@ def _rows() -> list[int]:
     from airflow_ingest.runtime import session
 
     with session() as spark:
-        return sorted(row[0] for row in spark.read.format("delta").load(str(Path("lake/silver/orders").absolute())).collect())
+        return sorted(
+            row[0] for row in spark.read.format("delta").load(str(Path("lake/silver/orders").absolute())).collect()
+        )
 
 
 @pytest.mark.spark

@@ -15,7 +15,7 @@ from airflow_ingest.lakehouse.commits import Place, Stamp, generation, merge_fro
 from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.errors import ConflictError, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, history
+from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, commits_after, history
 from airflow_ingest.lakehouse.model import (
     ALREADY_APPLIED,
     Batch,
@@ -174,7 +174,7 @@ class _Load:
             source = retracted.beside(alive) if retracted else alive
             merge_rows(self.spark, self._path, source, self._silver, stamp, ranges=ranges, redo=redo)
             commit = written(self.spark, self._path, stamp)
-            if retracted and commit.version != before + 1:
+            if retracted and _others_between(self.spark, self._path, before, commit.version):
                 raise ConflictError(f"{self._path}: another load was published while keys were derived again.")
             if tombstones:
                 tombstones.check()
@@ -212,6 +212,14 @@ class _Load:
     def _stamp_for(self, what: str) -> Stamp:
         named = {key: self.stamp.metadata[key] for key in ("pipeline", "table", "run")}
         return Stamp.now(f"{self.stamp.application}/{what}", **named, layer="ops")
+
+
+def _others_between(spark: SparkSession, path: str, before: int, own: int) -> bool:
+    """Whether another writer's rows were published after version `before` and ahead of `own`."""
+    if own == before + 1:
+        return False
+    between = [commit for commit in commits_after(spark, path, before) if commit.version < own]
+    return len(between) < own - before - 1 or any(commit.changes_rows for commit in between)
 
 
 @contextmanager
