@@ -53,18 +53,17 @@ def _rows() -> list[int]:
 @pytest.mark.spark
 @pytest.mark.usefixtures("spark_server")
 def test_a_restored_table_is_taken_on_from_where_it_stands() -> None:
-    for day in ("01", "02"):
-        assert _invoke("run", "shop.yaml", "-i", f"2024-01-{day}", "-t", "orders").exit_code == 0
+    assert _invoke("run", "shop.yaml", "-i", "2024-01-01", "-t", "orders").exit_code == 0
     then = datetime.now(timezone.utc).isoformat()
     time.sleep(0.01)
-    assert _invoke("run", "shop.yaml", "-i", "2024-01-03", "-t", "orders").exit_code == 0
+    assert _invoke("run", "shop.yaml", "-i", "2024-01-02", "-t", "orders").exit_code == 0
     newest = _version()
 
     shown = _invoke("restore", "shop.yaml", "silver.orders", "--to", then, "--dry-run")
     assert shown.exit_code == 0, shown.output
     assert f"would go back from version {newest} to version {newest - 1}, of " in shown.stdout
     assert "undone, 1 commits:" in shown.stdout
-    assert " of 2024-01-03, by run cli__backfill__2024-01-03" in shown.stdout
+    assert " of 2024-01-02, by run cli__backfill__2024-01-02" in shown.stdout
     assert "takes the batches undone from bronze again" in shown.stdout
     refused = _invoke("restore", "shop.yaml", "silver.orders", "--to", then, answer="n\n")
     assert (refused.exit_code, _version()) == (1, newest)
@@ -72,12 +71,11 @@ def test_a_restored_table_is_taken_on_from_where_it_stands() -> None:
     done = _invoke("restore", "shop.yaml", "silver.orders", "--to", then, "--yes")
     assert done.exit_code == 0, done.output
     assert f"version {newest + 1} has the rows of version {newest - 1}" in done.stdout
-    assert _rows() == [1, 2, 10, 20]
+    assert _rows() == [1, 10]
     log = Path(f"lake/silver/orders/_delta_log/{newest + 1:020d}.json").read_text()
     assert f'"version":{newest - 1}' in log
-    Path("landing/2024-01-04.csv").write_text("id\n4\n")
-    assert _invoke("run", "shop.yaml", "-i", "2024-01-04", "-t", "orders", "--live").exit_code == 0
-    assert _rows() == [1, 2, 3, 4, 10, 20, 30]
+    assert _invoke("run", "shop.yaml", "-i", "2024-01-03", "-t", "orders", "--live").exit_code == 0
+    assert _rows() == [1, 2, 3, 10, 20, 30]
 
     again = _invoke("restore", "shop.yaml", "silver.orders", "--to", str(_version()))
     assert again.exit_code == 1

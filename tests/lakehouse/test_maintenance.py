@@ -14,6 +14,7 @@ import pytest
 
 from airflow_ingest.config import Gold, parse_pipeline
 from airflow_ingest.lakehouse import (
+    ConflictError,
     Lake,
     LakehouseError,
     Maintained,
@@ -24,11 +25,12 @@ from airflow_ingest.lakehouse import (
 )
 from airflow_ingest.lakehouse import log as log_module
 from airflow_ingest.lakehouse.commits import described
-from airflow_ingest.lakehouse.log import Commit, history, published
+from airflow_ingest.lakehouse.log import Commit, Published, history, published
 from airflow_ingest.lakehouse.maintenance import layout, run, vacuum
 from airflow_ingest.lakehouse.maintenance.layout import LARGEST_FILE, LEAST_FILE, file_size
 from airflow_ingest.lakehouse.maintenance.retention import retention
 from airflow_ingest.lakehouse.progress import progress_of
+from airflow_ingest.lakehouse.silver import merge, tombstones
 from tests.lakehouse.conftest import Workbench, csv_table
 
 if TYPE_CHECKING:
@@ -192,6 +194,7 @@ def aged(path: str, days: int) -> None:
             os.utime(file, (NOW.timestamp() - days * 86_400,) * 2)
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 @pytest.mark.usefixtures("nothing_is_small")
 def test_files_of_the_past_go_once_they_are_old_enough(bench: Workbench) -> None:
@@ -323,6 +326,33 @@ def test_rows_are_what_they_are_since_the_last_commit_that_changed_them(
     found = published(nothing, "x")
     assert found is not None
     assert (found.version, found.rows) == (len(operations) - 1, version)
+
+
+def test_deletions_are_checked_against_rows_and_not_against_maintenance(monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing: Any = None
+    taken = tombstones.Tombstones(nothing, Lake("lake", "shop"), "orders", ("id",), version=3)
+    monkeypatch.setattr(tombstones, "published", lambda spark, path: Published(version=5, rows=3))
+    taken.check()
+    monkeypatch.setattr(tombstones, "published", lambda spark, path: Published(version=5, rows=4))
+    with pytest.raises(ConflictError):
+        taken.check()
+
+
+@pytest.mark.parametrize(
+    ("between", "others"),
+    [
+        pytest.param([], False, id="nobody"),
+        pytest.param(["OPTIMIZE", "VACUUM START", "VACUUM END"], False, id="maintenance"),
+        pytest.param(["OPTIMIZE", "MERGE"], True, id="a-load"),
+    ],
+)
+def test_keys_are_derived_again_where_rows_came_in_between_alone(
+    between: list[str], others: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing: Any = None
+    commits = [Commit(4 + number, name, {}) for number, name in enumerate([*between, "MERGE"])][::-1]
+    monkeypatch.setattr(merge, "commits_after", lambda spark, path, version: commits)
+    assert merge._others_between(nothing, "x", 3, commits[0].version) is others
 
 
 def test_every_table_of_a_pipeline_is_looked_after() -> None:

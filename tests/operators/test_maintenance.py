@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,9 +13,13 @@ import pytest
 
 from airflow_ingest import lakehouse
 from airflow_ingest.config import IngestError
+from airflow_ingest.factory import load_dags
 from airflow_ingest.lakehouse import LakehouseError, Maintained
+from airflow_ingest.lakehouse.maintenance import layout
 from airflow_ingest.operators import MaintenanceOperator
 from airflow_ingest.operators.maintenance import describe_maintenance
+from airflow_ingest.runtime import session
+from tests.factory.conftest import SMALL
 
 
 @contextmanager
@@ -60,6 +65,32 @@ def test_a_table_is_named_by_layer_and_name(target: Any) -> None:
 def test_a_retention_below_seven_days_is_refused_at_once() -> None:
     with pytest.raises(LakehouseError, match="Keep them for 7d"):
         MaintenanceOperator(task_id="m", lake="lake", targets=[], retain=timedelta(days=1))
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+@pytest.mark.usefixtures("spark_server")
+def test_the_dags_task_maintains_a_real_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layout, "SMALL_FILES", 2)
+    pipeline = SMALL.format(name="shop", extra="").replace("${LAKE_SECRET:-./lake}", str(tmp_path / "lake"))
+    (tmp_path / "shop.yaml").write_text(pipeline)
+    with session() as spark:
+        path = f"{tmp_path}/lake/silver/orders"
+        spark.sql(f"CREATE TABLE delta.`{path}` (id int) USING delta TBLPROPERTIES ('ingest.pipeline' = 'shop')")
+        for _ in range(2):
+            spark.range(4).selectExpr("int(id)").repartition(2).write.format("delta").mode("append").save(path)
+    task: Any = load_dags(tmp_path)["ingest_maintenance"].get_task("shop")
+    task.spark_conn_id = None
+    run = SimpleNamespace(run_id="r", run_type="scheduled", data_interval_start=None, data_interval_end=None)
+
+    (done,) = task.execute({"dag_run": run, "dag": task.dag, "ti": SimpleNamespace()})
+
+    assert (done["table"], done["status"], done["files_before"], done["files_after"]) == (
+        "silver.orders",
+        "maintained",
+        4,
+        1,
+    )
 
 
 def test_a_line_says_what_was_done() -> None:
