@@ -43,8 +43,8 @@ def load_dags(folder: str | Path, *, maintenance: Maintenance | None = DEFAULT) 
     context = get_parsing_context()
     if maintenance is not None and context.dag_id == maintenance.dag_id and context.task_id is not None:
         files = _named(folder, context.task_id)
-        upkeeps = [upkeep(load_pipeline(file)) for file in files]
-        return {maintenance.dag_id: build_maintenance_dag(upkeeps, maintenance)}
+        own = [upkeep(load_pipeline(file)) for file in list(files)[:1]]
+        return {maintenance.dag_id: build_maintenance_dag(own, maintenance)}
     if context.dag_id is not None and (maintenance is None or context.dag_id != maintenance.dag_id):
         return {file.stem: load_dag(file) for file in _named(folder, context.dag_id)}
     dags: dict[str, DAG] = {}

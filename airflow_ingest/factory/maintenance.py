@@ -74,7 +74,7 @@ def build_maintenance_dag(upkeeps: Iterable[dict[str, Any]], how: Maintenance) -
         tags=["maintenance"],
         doc_md=_ABOUT,
     )
-    last_in_the_pool = {"pool": how.pool, "priority_weight": 0, "weight_rule": "absolute"}
+    last_in_the_pool: dict[str, Any] = {"pool": how.pool, "priority_weight": 0, "weight_rule": "absolute"}
     for arguments in upkeeps:
         MaintenanceOperator(dag=dag, retain=how.retain, **last_in_the_pool, **arguments)
     return dag

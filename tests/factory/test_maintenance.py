@@ -36,7 +36,7 @@ def test_each_pipeline_has_a_task_that_knows_its_tables(folder: Path, bag: Bag) 
 
 
 def test_by_itself_it_runs_daily_one_pipeline_at_a_time_in_a_pool_that_is_always_there(folder: Path, bag: Bag) -> None:
-    dag = bag().dags["ingest_maintenance"]
+    dag: Any = bag().dags["ingest_maintenance"]
     task: Any = dag.get_task("shop")
 
     assert dag.schedule == "@daily"
@@ -46,7 +46,7 @@ def test_by_itself_it_runs_daily_one_pipeline_at_a_time_in_a_pool_that_is_always
 
 def test_a_loader_says_when_and_where(folder: Path) -> None:
     how = Maintenance(schedule="@weekly", pool="spark", retain=timedelta(days=30), dag_id="tidy", side_by_side=3)
-    dags = load_dags(folder, maintenance=how)
+    dags: dict[str, Any] = dict(load_dags(folder, maintenance=how))
 
     task: Any = dags["tidy"].get_task("shop")
     assert (dags["tidy"].schedule, dags["tidy"].max_active_tasks) == ("@weekly", 3)
@@ -62,7 +62,12 @@ def test_a_retention_below_seven_days_is_refused_where_it_is_written() -> None:
 def test_a_task_start_reads_its_own_pipeline_alone(folder: Path, bag: Bag, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     real = Path.read_bytes
-    monkeypatch.setattr(Path, "read_bytes", lambda path: (read.append(path.name), real(path))[1])
+
+    def read_bytes(path: Path) -> bytes:
+        read.append(path.name)
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
     (folder / "bad.yaml").write_text("nonsense")
     (folder / "mill.yaml").write_text(small("mill"))
     monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "ingest_maintenance")

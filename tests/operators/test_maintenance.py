@@ -44,7 +44,7 @@ def test_every_table_has_its_turn_and_a_failure_is_told_at_the_end(monkeypatch: 
         return None if target.table == "gold.none" else Maintained(table=target.table, status="maintained")
 
     monkeypatch.setattr(lakehouse, "maintain_table", maintain, raising=False)
-    targets = ["bronze.orders", {"table": "silver.orders", "cluster_by": ["id"]}, "gold.none", "gold.daily"]
+    targets: list[Any] = ["bronze.orders", {"table": "silver.orders", "cluster_by": ["id"]}, "gold.none", "gold.daily"]
     operator = MaintenanceOperator(task_id="m", lake="lake", pipeline="shop", targets=targets, retain=timedelta(days=8))
 
     with pytest.raises(IngestError, match=r"1 of 4 tables went wrong:\nsilver\.orders: no good"):
