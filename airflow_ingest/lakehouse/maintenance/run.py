@@ -71,9 +71,11 @@ def maintain_table(
         if is_conflict(error):
             told_why = f"{winner(error)} came first; the next maintenance goes on"
             return done.model_copy(update={"status": "next time", "reason": told_why, "seconds": _since(started)})
-        raise _explained(error, target) from error
+        if told_better := _explained(error, target):
+            raise told_better from error
+        raise
     done = done.model_copy(update={"removed_files": removed.files, "version": removed.version or done.version})
-    worked = bool(plan.statements) or not removed.reason
+    worked = bool(done.statements) or done.version != commits[0].version or not removed.reason
     reason = "; ".join(filter(None, [done.reason, removed.reason]))
     told_last = {"status": "maintained" if worked else "left alone", "reason": reason, "seconds": _since(started)}
     return done.model_copy(update=told_last)
@@ -91,12 +93,12 @@ def _laid_out(spark: SparkSession, path: str, plan: LayoutPlan, done: Maintained
     )
 
 
-def _explained(error: Exception, target: Target) -> Exception:
-    """What to do where the configuration asks for a layout that the table cannot have."""
+def _explained(error: Exception, target: Target) -> LakehouseError | None:
+    """What to do where the configuration asks for a layout that the table cannot have; None for any other error."""
     kind = error_class(error)
     remedy = next((words for name, words in _REMEDIES.items() if kind.startswith(name)), None)
     if remedy is None:
-        return error
+        return None
     return LakehouseError(f"{target.table} cannot be {_wanted(target)}: {brief(error)} {remedy} No row was touched.")
 
 
