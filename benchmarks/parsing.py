@@ -60,7 +60,7 @@ else:
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 started = time.perf_counter()
 if which == "ours":
-    dags = load_dags(folder)
+    dags = load_dags(folder, maintenance=None)
 else:
     dags = {}
     load_yaml_dags(dags, dags_folder=folder)

@@ -208,6 +208,67 @@ def profile(
 
 
 @app.command()
+def maintain(
+    file: PipelineFile,
+    tables: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--table",
+            "-t",
+            metavar="NAME",
+            help="Look after this table alone: orders (in every layer) or silver.orders. Can be repeated.",
+        ),
+    ] = None,
+    remote: Remote = None,
+    retain: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DURATION",
+            help="How long files that only older versions need are kept: 30d. Seven days at least, and by itself.",
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Give tables files of a good size, sorted or clustered as configured, and remove files of the past.
+
+    No row changes, and loads go first. Small tables, and those that nothing changed since, are left alone. Exits with 1
+    if a table went wrong.
+    """
+    from airflow_ingest.cli.warm_up import import_spark_meanwhile
+
+    import_spark_meanwhile()
+    from airflow_ingest.cli.maintain import maintain_pipeline
+
+    code = maintain_pipeline(file, tables or [], remote=remote, retain=retain, dry_run=dry_run, as_json=as_json)
+    raise typer.Exit(code)
+
+
+@app.command()
+def restore(
+    file: PipelineFile,
+    table: Annotated[str, typer.Argument(help="The table, by its layer and name: silver.orders.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="VERSION|TIME",
+            help="The version to go back to (12), or the newest of a time: 2013-01-05, 2013-01-05T06:00.",
+        ),
+    ],
+    remote: Remote = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be undone, and do nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Take one table back to an earlier version: show what is undone and what the next run does, ask, and do it."""
+    from airflow_ingest.cli.warm_up import import_spark_meanwhile
+
+    import_spark_meanwhile()
+    from airflow_ingest.cli.restore import restore_version
+
+    raise typer.Exit(restore_version(file, table, to, remote=remote, dry_run=dry_run, yes=yes))
+
+
+@app.command()
 def new(
     name: Annotated[str, typer.Argument(help="The pipeline's name, which becomes the file's name and the DAG's id.")],
     file_format: Annotated[Format, typer.Option("--format", help="What the source files are.")] = Format.CSV,

@@ -33,7 +33,7 @@ class Aggregate(Block):
 class Optimize(Block):
     """How maintenance lays out the table's files."""
 
-    zorder_by: list[str] = Field(min_length=1, description="The columns that files are sorted by.")
+    zorder_by: list[str] = Field(min_length=1, description="The columns that files are sorted by (z-order).")
 
 
 class Gold(Block):
@@ -46,7 +46,9 @@ class Gold(Block):
     )
     keys: list[str] = Field([], description="With `load: merge`: the columns that identify a row.")
     partition_by: list[str] = Field([], description="The columns that partition the table.")
-    cluster_by: list[str] = Field([], description="The columns that cluster the table, instead of partitions.")
+    cluster_by: list[str] = Field(
+        [], description="The columns, four at most, that maintenance clusters the table by, instead of partitions."
+    )
     quality: Quality = Field(Quality(), description="What the result must look like before it is published.")
     optimize: Optimize | None = Field(None, description="How maintenance lays out the table's files.")
     profile: bool = Field(

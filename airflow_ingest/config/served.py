@@ -11,8 +11,7 @@ UNSERVED_KEYS = {
     "Pipeline": words("sla alerts circuit_breaker"),
     "Table": words("sla"),
     "Source": words("rest kafka"),
-    "Silver": words("ignore_null_updates tombstone_retention cluster_by"),
-    "Gold": words("optimize cluster_by"),
+    "Silver": words("ignore_null_updates tombstone_retention"),
 }
 UNSERVED_RULES = words("duplicate_rate relationships freshness drift sql")
 UNSERVED_VALUES = {

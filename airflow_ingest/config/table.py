@@ -215,7 +215,9 @@ class Silver(Block):
         "`sequence_by`.",
     )
     partition_by: list[str] = Field([], description="The columns that partition the table.")
-    cluster_by: list[str] = Field([], description="The columns that cluster the table, instead of partitions.")
+    cluster_by: list[str] = Field(
+        [], description="The columns, four at most, that maintenance clusters the table by, instead of partitions."
+    )
     schema_: SchemaPolicy = Field(
         "evolve", alias="schema", description="What happens to new columns: `evolve` takes them, `enforce` fails."
     )

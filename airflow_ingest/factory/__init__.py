@@ -2,5 +2,6 @@
 
 from airflow_ingest.factory.dag import build_dag
 from airflow_ingest.factory.loader import load_dags
+from airflow_ingest.factory.maintenance import Maintenance
 
-__all__ = ["build_dag", "load_dags"]
+__all__ = ["Maintenance", "build_dag", "load_dags"]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow_ingest.config import Pipeline
 
 
-def try_out(dag: DAG, pipeline: Pipeline, rebuild: Callable[[], DAG]) -> None:
+def try_out(dag: DAG, pipeline: Pipeline | None, rebuild: Callable[[], DAG]) -> None:
     """Raise what Airflow would raise when it takes `dag` in.
 
     Only what can differ between pipelines is tried: values that the file hands to Airflow unread, and the policies of
@@ -24,7 +24,7 @@ def try_out(dag: DAG, pipeline: Pipeline, rebuild: Callable[[], DAG]) -> None:
     from airflow.settings import get_policy_plugin_manager
 
     dag.validate()  # type: ignore[no-untyped-call]
-    if pipeline.dag or pipeline.task:
+    if pipeline and (pipeline.dag or pipeline.task):
         _try_extras(dag, pipeline)
     if len(get_policy_plugin_manager().get_plugins()) > 1:
         from airflow.dag_processing.dagbag import DagBag

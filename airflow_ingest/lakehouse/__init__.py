@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from airflow_ingest.lakehouse.bronze import ingest_bronze
     from airflow_ingest.lakehouse.failures import FailedLoad, failed_loads, record_failure
     from airflow_ingest.lakehouse.gold.refresh import refresh_gold
+    from airflow_ingest.lakehouse.maintenance.results import Maintained
+    from airflow_ingest.lakehouse.maintenance.retention import check_retention
+    from airflow_ingest.lakehouse.maintenance.run import maintain_table
+    from airflow_ingest.lakehouse.maintenance.targets import Target, targets_of
     from airflow_ingest.lakehouse.model import (
         Batch,
         GateOutcome,
@@ -41,6 +45,7 @@ if TYPE_CHECKING:
     from airflow_ingest.lakehouse.profile_changes import ColumnChange, ProfileChange, changes_since
     from airflow_ingest.lakehouse.quality.gate import quality_gate
     from airflow_ingest.lakehouse.replay import replay_dlq
+    from airflow_ingest.lakehouse.restore import RestorePlan, plan_restore, restore_table
     from airflow_ingest.lakehouse.silver.merge import merge_silver
     from airflow_ingest.lakehouse.sources.database import Database
     from airflow_ingest.lakehouse.status import GoldStatus, TableStatus, gold_status, table_status
@@ -59,9 +64,11 @@ __all__ = [
     "Lake",
     "LakehouseError",
     "LoadResult",
+    "Maintained",
     "ProfileChange",
     "ReconciliationError",
     "ReplayResult",
+    "RestorePlan",
     "RowCounts",
     "RunInfo",
     "SchemaMismatch",
@@ -71,14 +78,18 @@ __all__ = [
     "TablePlan",
     "TableProfile",
     "TableStatus",
+    "Target",
     "changes_since",
+    "check_retention",
     "decide_held",
     "failed_loads",
     "gold_status",
     "hold_batch",
     "ingest_bronze",
+    "maintain_table",
     "merge_silver",
     "plan_gold",
+    "plan_restore",
     "plan_table",
     "profile_before",
     "profile_table",
@@ -86,7 +97,9 @@ __all__ = [
     "record_failure",
     "refresh_gold",
     "replay_dlq",
+    "restore_table",
     "table_status",
+    "targets_of",
 ]
 
 _HOME = {
@@ -102,6 +115,11 @@ _HOME = {
     "decide_held": "batches",
     "hold_batch": "batches",
     "ingest_bronze": "bronze",
+    "Maintained": "maintenance.results",
+    "maintain_table": "maintenance.run",
+    "check_retention": "maintenance.retention",
+    **dict.fromkeys(("Target", "targets_of"), "maintenance.targets"),
+    **dict.fromkeys(("RestorePlan", "plan_restore", "restore_table"), "restore"),
     "merge_silver": "silver.merge",
     "plan_gold": "plan",
     "plan_table": "plan",

@@ -112,6 +112,23 @@ def highest_of(commits: Sequence[Commit]) -> str | None:
     return highest
 
 
+def described(metadata: Mapping[str, Any]) -> Mapping[str, str]:
+    """The setting that puts `metadata` on the commits of statements that are no loads and have no transaction id."""
+    return {_USER_METADATA: json.dumps(metadata, sort_keys=True, default=str)}
+
+
+@contextmanager
+def settings_of(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
+    """Gives the session `settings` for a `with` block, and takes them away again."""
+    try:
+        for key, value in settings.items():
+            spark.conf.set(key, value)
+        yield
+    finally:
+        for key in settings:
+            spark.conf.unset(key)
+
+
 @contextmanager
 def _stamping(spark: SparkSession, stamp: Stamp, settings: Mapping[str, str]) -> Iterator[None]:
     """Puts `stamp` on the one MERGE inside the block, which takes it from nowhere but the session's settings.
@@ -124,13 +141,8 @@ def _stamping(spark: SparkSession, stamp: Stamp, settings: Mapping[str, str]) ->
         _TXN_APP_ID: stamp.application,
         _TXN_VERSION: str(stamp.version),
     }
-    try:
-        for key, value in settings.items():
-            spark.conf.set(key, value)
+    with settings_of(spark, settings):
         yield
-    finally:
-        for key in settings:
-            spark.conf.unset(key)
 
 
 def merge_from(

@@ -53,23 +53,28 @@ def replanned(step: Step[P, T]) -> Step[P, T]:
                 return step(spark, lake, name, *args, **kwargs)
             except Exception as error:
                 kind = error_class(error)
-                if not isinstance(error, ConflictError) and not kind.startswith(_CONFLICTS):
+                if not is_conflict(error):
                     raise
                 ours = f"{lake.pipeline}.{name}, {step.__name__}"
                 if attempt == ATTEMPTS:
                     raise ConflictError(
                         f"{ours}: another writer's commit came first {ATTEMPTS} times ({kind or error}). The last one "
-                        f"was {_winner(error)}. This step is not done. Run the task again when the other is "
+                        f"was {winner(error)}. This step is not done. Run the task again when the other is "
                         "done, or keep the two apart (a pool with one slot, another schedule)."
                     ) from error
-                log.warning("%s: %s came first (%s); planning again", ours, _winner(error), kind or error)
+                log.warning("%s: %s came first (%s); planning again", ours, winner(error), kind or error)
             time.sleep(random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt)))  # noqa: S311
         raise AssertionError("unreachable")
 
     return attempts
 
 
-def _winner(error: BaseException) -> str:
+def is_conflict(error: BaseException) -> bool:
+    """Whether `error` says that another writer's commit came first."""
+    return isinstance(error, ConflictError) or error_class(error).startswith(_CONFLICTS)
+
+
+def winner(error: BaseException) -> str:
     """Who made the commit that Delta's message tells of."""
     found = re.search(r"Conflicting commit: (\{.*\})", str(error))
     try:

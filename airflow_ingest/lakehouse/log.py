@@ -24,6 +24,9 @@ SHARED_FILES = "spark.airflow_ingest.shared_files"
 """A server setting, true where Spark's own files are those of this process: the embedded server has it."""
 LOOK_BACK = 50
 """Commits that are read to find what every writer of a table tells: others' may have come in between."""
+_KEEPS_ROWS = frozenset(
+    ("OPTIMIZE", "VACUUM START", "VACUUM END", "CLUSTER BY", "REORG", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES")
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,11 @@ class Commit:
         """The transaction id that its writer gave it: application and version."""
         return self.metadata.get("application"), self.metadata.get("transaction")
 
+    @property
+    def changes_rows(self) -> bool:
+        """Whether the table can hold other rows after it than before: not after maintenance."""
+        return self.operation not in _KEEPS_ROWS
+
 
 def history(spark: SparkSession, path: str, limit: int) -> list[Commit]:
     """The last `limit` commits of the table at `path`, newest first; none if there is no table."""
@@ -56,6 +64,30 @@ def commits_after(spark: SparkSession, path: str, version: int) -> list[Commit]:
     """The commits above `version`, newest first, as far as the log still has them."""
     newest = history(spark, path, 1)
     return history(spark, path, newest[0].version - version) if newest and newest[0].version > version else []
+
+
+@dataclass(frozen=True)
+class Published:
+    """`version` is the newest version of a table; `rows` the one since which its rows are what they are.
+
+    They differ after maintenance. Loads compare `rows`, and read `version`: an older one may be vacuumed, and beyond
+    the table's retention Delta reads none but the newest.
+    """
+
+    version: int
+    rows: int
+
+
+def published(spark: SparkSession, path: str) -> Published | None:
+    """What is published at `path`; None if there is no table."""
+    commits = history(spark, path, 1)
+    if commits and not commits[0].changes_rows:
+        commits = history(spark, path, LOOK_BACK)
+        if not any(commit.changes_rows for commit in commits) and commits[-1].version > 0:
+            commits = history(spark, path, commits[0].version + 1)
+    if not commits:
+        return None
+    return Published(commits[0].version, next((c for c in commits if c.changes_rows), commits[-1]).version)
 
 
 def in_effect(commits: Iterable[Commit]) -> Iterator[Commit]:
@@ -100,6 +132,7 @@ _FEED_IS_GONE = (
     "DELTA_VERSION_NOT_FOUND",
     "DELTA_FILE_NOT_FOUND",
     "DELTA_LOG_FILE_NOT_FOUND",
+    "DELTA_UNSUPPORTED_TIME_TRAVEL_BEYOND_DELETED_FILE_RETENTION_DURATION",
     "PATH_NOT_FOUND",
     "FAILED_READ_FILE.FILE_NOT_EXIST",
     "VersionNotFoundException",

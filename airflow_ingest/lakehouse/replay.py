@@ -31,7 +31,7 @@ from airflow_ingest.lakehouse.silver.judged import (
     published_rows,
     silver_of,
 )
-from airflow_ingest.lakehouse.silver.load import merge_rows, merge_versions
+from airflow_ingest.lakehouse.silver.load import merge_rows, merge_versions, others_between
 from airflow_ingest.lakehouse.silver.lookups import Lookups
 from airflow_ingest.lakehouse.silver.retraction import derived_rows
 from airflow_ingest.lakehouse.silver.tombstones import Tombstones
@@ -204,7 +204,7 @@ def _keep(
     finally:
         found.release()
     version = written(spark, path, stamp).version
-    if version != before + 1:
+    if others_between(spark, path, before, version):
         raise ConflictError(f"{path}: another load was published while versions were made.")
     if tombstones:
         tombstones.check()

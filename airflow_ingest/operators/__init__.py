@@ -4,6 +4,7 @@ from airflow_ingest.operators.bronze import BronzeIngestOperator
 from airflow_ingest.operators.dlq import DlqReplayOperator
 from airflow_ingest.operators.gate import HoldBatchOperator, PendingBatchesOperator, QualityGateOperator
 from airflow_ingest.operators.gold import GoldAggregateOperator
+from airflow_ingest.operators.maintenance import MaintenanceOperator
 from airflow_ingest.operators.profile import ProfileOperator
 from airflow_ingest.operators.silver import SilverMergeOperator
 
@@ -12,6 +13,7 @@ __all__ = [
     "DlqReplayOperator",
     "GoldAggregateOperator",
     "HoldBatchOperator",
+    "MaintenanceOperator",
     "PendingBatchesOperator",
     "ProfileOperator",
     "QualityGateOperator",

@@ -41,10 +41,10 @@ def test_good_files_are_stored_and_bad_ones_listed_until_they_are_mended(airflow
 
     dags, errors = process(folder)
 
-    assert dags == ["other", "shop"]
+    assert dags == ["ingest_maintenance", "other", "shop"]
     assert list(errors) == ["bad.yaml"]
     assert f"{folder / 'bad.yaml'}:{len(small().splitlines()) + 1}:1: shedule: unknown key" in errors["bad.yaml"]
 
     (folder / "bad.yaml").write_text(small("bad"))
 
-    assert process(folder) == (["bad", "other", "shop"], {})
+    assert process(folder) == (["bad", "ingest_maintenance", "other", "shop"], {})

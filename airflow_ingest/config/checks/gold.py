@@ -6,11 +6,18 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_ingest.config.checks.names import Names, check_expression, check_list, quote_part, report_sql
+from airflow_ingest.config.checks.names import (
+    Names,
+    check_clustering,
+    check_expression,
+    check_list,
+    quote_part,
+    report_sql,
+)
 from airflow_ingest.config.checks.rules import check_rules
 from airflow_ingest.config.gold import Gold
 from airflow_ingest.config.report import Report, block, is_absent, texts
-from airflow_ingest.config.served import check_served, check_served_value
+from airflow_ingest.config.served import check_served_value
 from airflow_ingest.config.sql import Query, has_aggregate, parse_query
 from airflow_ingest.config.values import KeyPath, nearest, quote
 
@@ -35,7 +42,8 @@ def check_gold(gold: dict[str, Any], at: KeyPath, report: Report, lake: Lake | N
     for key in ("keys", "partition_by", "cluster_by"):
         check_list(gold, key, at, report, columns)
     check_list(block(gold, "optimize"), "zorder_by", (*at, "optimize"), report, columns)
-    check_served("Gold", gold, at, report)
+    check_clustering(gold, at, report)
+    _check_order(gold, at, report)
     _check_load(gold, at, report)
     check_rules(block(gold, "quality"), (*at, "quality"), report, columns)
     if block(gold, "quality").get("max_reject_rate") is not None:
@@ -135,5 +143,16 @@ def _check_load(gold: dict[str, Any], at: KeyPath, report: Report) -> None:
     if load == "replace" and is_absent(gold, "partition_by", Gold):
         hint = "Name the partitions' columns, or use load: overwrite."
         report.add(path, "load: replace needs partition_by", hint)
-    if gold.get("partition_by") and gold.get("cluster_by"):
-        report.add((*at, "cluster_by"), "cluster_by stands in the place of partition_by", "Keep one of the two.")
+
+
+def _check_order(gold: dict[str, Any], at: KeyPath, report: Report) -> None:
+    """Check that files are sorted by columns that Delta can sort them by."""
+    optimize = block(gold, "optimize")
+    if optimize.get("zorder_by") and gold.get("cluster_by"):
+        hint = "Keep cluster_by, or partition_by with zorder_by."
+        report.add((*at, "optimize", "zorder_by"), "zorder_by stands in the place of cluster_by", hint, at_key=True)
+    partitions = {name.casefold() for _, name in texts(gold, "partition_by")}
+    for index, name in texts(optimize, "zorder_by"):
+        if name.casefold() in partitions:
+            problem = f"{quote(name)} is a column of partition_by: files hold one value of it each"
+            report.add((*at, "optimize", "zorder_by", index), problem, "Sort by another column.")

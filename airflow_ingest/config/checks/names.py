@@ -15,6 +15,7 @@ AUDIT_COLUMNS = words(
     "_source_system _processing_date _record_hash _run_id _corrupt_record _source_row"
 )
 CHANGE_COLUMNS = words("_change_type _commit_version _commit_timestamp")
+MOST_CLUSTERED = 4
 
 
 class Names:
@@ -62,6 +63,16 @@ def check_list(block: dict[str, Any], key: str, at: KeyPath, report: Report, col
         elif columns is not None:
             columns.check(name, (*at, key, index), report)
         seen.add(name.casefold())
+
+
+def check_clustering(table: dict[str, Any], at: KeyPath, report: Report) -> None:
+    """Check that `cluster_by` stands alone and names no more columns than Delta clusters by."""
+    if table.get("partition_by") and table.get("cluster_by"):
+        report.add((*at, "cluster_by"), "cluster_by stands in the place of partition_by", "Keep one of the two.")
+    columns = list(texts(table, "cluster_by"))
+    if len(columns) > MOST_CLUSTERED:
+        problem = f"Delta clusters by {MOST_CLUSTERED} columns at most, and these are {len(columns)}"
+        report.add((*at, "cluster_by"), problem, "Keep those that queries filter on most.", at_key=True)
 
 
 def check_expression(

@@ -6,7 +6,14 @@ import re
 from datetime import datetime, timezone
 from typing import Any
 
-from airflow_ingest.config.checks.names import AUDIT_COLUMNS, CHANGE_COLUMNS, Names, check_expression, check_list
+from airflow_ingest.config.checks.names import (
+    AUDIT_COLUMNS,
+    CHANGE_COLUMNS,
+    Names,
+    check_clustering,
+    check_expression,
+    check_list,
+)
 from airflow_ingest.config.checks.types import type_problem
 from airflow_ingest.config.report import Report, block, is_absent, texts
 from airflow_ingest.config.served import check_served, check_served_value
@@ -41,8 +48,7 @@ def check_silver(silver: dict[str, Any], at: KeyPath, report: Report, columns: N
     for key in ("keys", "partition_by", "cluster_by", "track"):
         check_list(silver, key, at, report, columns)
     check_list(silver, "sequence_by", at, report, None)  # may also name columns of the source
-    if silver.get("partition_by") and silver.get("cluster_by"):
-        report.add((*at, "cluster_by"), "cluster_by stands in the place of partition_by", "Keep one of the two.")
+    check_clustering(silver, at, report)
     _check_load(silver, at, report)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_ingest.config import Gold
 from airflow_ingest.lakehouse.gold.changes import changed_partitions
-from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, history, in_effect
+from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, Published, history, in_effect, published
 from airflow_ingest.lakehouse.model import short_hash
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class News:
-    """`commits`: the table's newest; `now`: the published inputs' versions.
+    """`commits`: the table's newest; `inputs`: what its inputs have published.
 
     `paths` says where the inputs are, `query` is a hash of what the configuration asks for.
     """
@@ -28,7 +28,17 @@ class News:
     commits: Sequence[Commit]
     query: str
     paths: Mapping[str, str]
-    now: Mapping[str, int]
+    inputs: Mapping[str, Published]
+
+    @property
+    def now(self) -> dict[str, int]:
+        """The versions since which the published inputs' rows are what they are: maintenance is no news."""
+        return {source: found.rows for source, found in self.inputs.items()}
+
+    @property
+    def versions(self) -> dict[str, int]:
+        """The versions at which the published inputs are to be read."""
+        return {source: found.version for source, found in self.inputs.items()}
 
     @property
     def last(self) -> Commit | None:
@@ -66,12 +76,11 @@ def news_of(spark: SparkSession, lake: Lake, name: str, gold: Gold) -> News:
     paths = {source: lake.path(*source.split(".", 1)) for source in gold.inputs}
     with ThreadPoolExecutor(max_workers=4) as pool:
         own = pool.submit(history, spark, lake.gold(name), LOOK_BACK)
-        inputs = {source: pool.submit(history, spark, where, 1) for source, where in paths.items()}
-        newest = {source: found.result() for source, found in inputs.items()}
-    now = {source: commits[0].version for source, commits in newest.items() if commits}
-    return News(own.result(), query_version(gold), paths, now)
+        asked = {source: pool.submit(published, spark, where) for source, where in paths.items()}
+        inputs = {source: found for source, answer in asked.items() if (found := answer.result())}
+    return News(own.result(), query_version(gold), paths, inputs)
 
 
 def query_version(gold: Gold) -> str:
     """A hash of what the configuration asks of a gold table's rows: two tables with the same one hold the same."""
-    return short_hash(gold.model_dump_json(exclude={"profile"}))
+    return short_hash(gold.model_dump_json(exclude={"cluster_by", "optimize", "profile"}))

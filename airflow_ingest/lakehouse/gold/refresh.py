@@ -62,7 +62,7 @@ def refresh_gold(
             version=last.version,
             seconds=time.monotonic() - started,
         )
-    rows = _result(spark, gold, news.paths, now, partitions, run)
+    rows = _result(spark, gold, news.paths, news.versions, partitions, run)
     if last is None or not news.same_query or last.metadata.get("pipeline") != lake.pipeline:
         ensure(spark, lake, path, rows, partition_by=gold.partition_by, table_properties=change_feed(rows.columns))
     known = {"pipeline": lake.pipeline, "layer": "gold", "table": name, "run": run.run_id}

@@ -1,4 +1,4 @@
-"""Which keys a batch had when silver took it: bronze still holds its rows as they were then, at an older version."""
+"""Which keys a batch had when silver took it: bronze still has them, in the version before the batch was loaded again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_ingest.config import Table
 from airflow_ingest.lakehouse.bronze import BATCH_ID, read_bronze
 from airflow_ingest.lakehouse.dlq import with_fixes
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import LOOK_BACK, history, in_effect, is_feed_gone
+from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, commits_after, history, in_effect, is_feed_gone
 from airflow_ingest.lakehouse.model import Batch, RunInfo
 from airflow_ingest.lakehouse.progress import PROGRESS, Progress
 from airflow_ingest.lakehouse.silver.judged import judge_rows, published_rows, silver_of
@@ -33,9 +33,12 @@ def earlier_keys(
     spark: SparkSession, lake: Lake, table: Table, batch: Batch, run: RunInfo, lookups: Lookups
 ) -> Earlier:
     """The keys that `batch` had when silver took it last; `unknown` where no log or file tells any more."""
-    known, version = _taken_at(spark, lake, batch)
-    if version is None:
+    known, taken = _taken_at(spark, lake, batch)
+    if taken is None:
         return Earlier(unknown=not known)
+    version = _last_held(spark, lake.bronze(batch.table), batch, taken)
+    if version is None:
+        return Earlier(unknown=True)
     rows = read_bronze(spark, lake, batch.table, version).where(F.col(BATCH_ID) == F.lit(batch.id))
     names = map(quote, silver_of(table).keys)
     keys = published_rows(judge_rows(with_fixes(spark, lake, batch.table, rows), table, lookups), run).select(*names)
@@ -50,14 +53,30 @@ def earlier_keys(
     return Earlier(keys)
 
 
+def _last_held(spark: SparkSession, path: str, batch: Batch, taken: int) -> int | None:
+    """The newest version of bronze that has `batch` as it was at version `taken`: Delta reads old ones for a week only.
+
+    None where the log does not tell.
+    """
+    since = commits_after(spark, path, taken)
+    if since and since[-1].version > taken + 1:
+        return None
+    rewrites = [commit.version for commit in since if commit.restored is not None or _is_of(commit, batch)]
+    return min(rewrites) - 1 if rewrites else (since[0].version if since else taken)
+
+
+def _is_of(commit: Commit, batch: Batch) -> bool:
+    told = commit.metadata.get("batch")
+    return bool(told) and Batch.from_dict(told).id == batch.id
+
+
 def _taken_at(spark: SparkSession, lake: Lake, batch: Batch) -> tuple[bool, int | None]:
     """Whether silver's log tells, and if so the version of bronze at which silver took `batch`."""
     path = lake.silver(batch.table)
     for limit in _LOOK_BACK:
         commits = history(spark, path, limit)
         for commit in in_effect(commits):
-            told = commit.metadata.get("batch")
-            if told and Batch.from_dict(told).id == batch.id:
+            if _is_of(commit, batch):
                 return True, Progress.from_dict(commit.metadata.get(PROGRESS) or {}).bronze
         if commits and commits[-1].version == 0:
             return True, None

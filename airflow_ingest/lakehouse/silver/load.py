@@ -11,7 +11,7 @@ from airflow_ingest.config import Silver, Table
 from airflow_ingest.lakehouse.commits import Place, Stamp, generation, merge_from, stamped, written
 from airflow_ingest.lakehouse.errors import ConflictError
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import Commit, history
+from airflow_ingest.lakehouse.log import Commit, commits_after, history
 from airflow_ingest.lakehouse.model import Batch, GateOutcome, PartitionRange, RowCounts, RunInfo
 from airflow_ingest.lakehouse.progress import Progress
 from airflow_ingest.lakehouse.silver.account import ACCOUNT, Account, Retracted, left_alone
@@ -85,7 +85,7 @@ class Load:
             in_order = place.first and self.batch.interval is not None
             merge_rows(self.spark, self._path, source, self._silver, stamp, ranges=ranges, redo=redo, in_order=in_order)
             commit = written(self.spark, self._path, stamp)
-            if retracted and commit.version != before + 1:
+            if retracted and others_between(self.spark, self._path, before, commit.version):
                 raise ConflictError(f"{self._path}: another load was published while keys were derived again.")
             if tombstones:
                 tombstones.check()
@@ -122,7 +122,7 @@ class Load:
             ranges = self.gate.partitions if self.gate and not found.late else ()
             merge_versions(self.spark, self._path, found, silver, columns, stamp, ranges=ranges)
             commit = written(self.spark, self._path, stamp)
-            if commit.version != before + 1:
+            if others_between(self.spark, self._path, before, commit.version):
                 raise ConflictError(f"{self._path}: another load was published while versions were made.")
             if tombstones:
                 tombstones.check()
@@ -164,6 +164,14 @@ class Load:
     def _stamp_for(self, what: str) -> Stamp:
         named = {key: self.stamp.metadata[key] for key in ("pipeline", "table", "run")}
         return Stamp.now(f"{self.stamp.application}/{what}", **named, layer="ops")
+
+
+def others_between(spark: SparkSession, path: str, before: int, own: int) -> bool:
+    """Whether another writer's rows were published after version `before` and ahead of `own`."""
+    if own == before + 1:
+        return False
+    between = [commit for commit in commits_after(spark, path, before) if commit.version < own]
+    return len(between) < own - before - 1 or any(commit.changes_rows for commit in between)
 
 
 def merge_rows(

@@ -16,7 +16,7 @@ from airflow_ingest.lakehouse.bronze import BATCH_ID
 from airflow_ingest.lakehouse.commits import Stamp, merge_from
 from airflow_ingest.lakehouse.errors import ConflictError
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import history
+from airflow_ingest.lakehouse.log import history, published
 from airflow_ingest.lakehouse.model import Batch
 from airflow_ingest.lakehouse.silver.rows import DELETION, INGESTED_AT, INGESTED_BY, SEQUENCE, same_key
 from airflow_ingest.lakehouse.sql import column, literal, quote
@@ -92,8 +92,12 @@ class Tombstones:
         self._merge(keys, stamp, f"WHEN MATCHED AND {column('t', BATCH_ID)} = {literal(batch.id)} THEN DELETE")
 
     def check(self) -> None:
-        """Raises ConflictError if another writer has deleted since: rows published meanwhile may be overtaken."""
-        if Tombstones.now(self.spark, self.lake, self.table, self.keys).version != self.version:
+        """Raises ConflictError if another writer has deleted since: rows published meanwhile may be overtaken.
+
+        Maintenance deletes nothing.
+        """
+        now = published(self.spark, _path(self.lake, self.table))
+        if now is not None and now.rows > self.version:
             raise ConflictError(f"{_path(self.lake, self.table)}: another load deleted keys meanwhile.")
 
     def read(self) -> DataFrame:

@@ -25,7 +25,7 @@ from airflow_ingest.lakehouse.errors import (
     SourceUnreadable,
 )
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import history, is_feed_gone
+from airflow_ingest.lakehouse.log import history, is_feed_gone, published
 from airflow_ingest.lakehouse.model import Batch, CursorKind, RunInfo, Versions, Watermark
 from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE, TableSource, interval_range
 from airflow_ingest.lakehouse.sources.listing import local_path
@@ -166,7 +166,7 @@ class Changes(Snapshot):
         mark = last.watermark if last else watermark_in_rows(spark, bronze, log, COMMIT_VERSION)
         since = int(mark.value) if mark and mark.cursor == COMMIT_VERSION else None
         if since is not None:
-            self._check_onwards(draft, run, since, now.to)
+            self._check_onwards(spark, draft, run, since, now.to)
         return increment(
             log,
             draft,
@@ -214,7 +214,7 @@ class Changes(Snapshot):
                 "written."
             )
 
-    def _check_onwards(self, draft: Batch, run: RunInfo, since: int, newest: int) -> None:
+    def _check_onwards(self, spark: SparkSession, draft: Batch, run: RunInfo, since: int, newest: int) -> None:
         if newest < since:
             raise self._made_anew(f"it is at version {newest}, and was read up to version {since}")
         if run.in_its_lane:
@@ -224,6 +224,9 @@ class Changes(Snapshot):
             )
         if newest == since:
             raise NothingToLoad(f"{self._path} is still at version {newest}, which is loaded")
+        later = published(spark, self._path)
+        if later and later.rows <= since:
+            raise NothingToLoad(f"{self._path} has the rows of version {since}, which is loaded")
 
     def _made_anew(self, how: str) -> SourceUnreadable:
         ours = (self.lake.bronze(self.name), self.lake.silver(self.name), self.lake.ops(f"tombstones/{self.name}"))
