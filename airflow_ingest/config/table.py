@@ -211,8 +211,8 @@ class Silver(Block):
     tombstone_retention: Duration | None = Field(None, description="How long deletions are remembered.")
     track: list[str] | None = Field(
         None,
-        description="With `load: scd2`: the columns whose changes begin a version; left out: all but `keys` and "
-        "`sequence_by`.",
+        description="With `load: scd2`: the columns whose changes begin a version; left out: all but `keys`, "
+        "`sequence_by` and what is looked up.",
     )
     partition_by: list[str] = Field([], description="The columns that partition the table.")
     cluster_by: list[str] = Field(

@@ -155,6 +155,11 @@ def batch_predicate(batch: Batch, alias: str = "") -> str:
 
 def refusal(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo) -> str:
     """Why `run` leaves the table as it is; empty if it loads it."""
+    if table.extract.mode == "incremental" and run.in_its_lane and table.silver and not table.silver.keys:
+        return (
+            f"{name} is loaded by increments and has no keys: a {run.kind} run for one interval would add rows that "
+            "are there already. Give silver its keys, or run it as the schedule does."
+        )
     if table.extract.mode != "full" or not run.in_its_lane:
         return ""
     published = lake.silver(name) if table.silver else lake.bronze(name)
@@ -212,7 +217,7 @@ def read_for(
 def _as_bronze(plan: Batch, rows: DataFrame, system: str, masks: Mapping[str, str]) -> tuple[Batch, DataFrame]:
     columns = tuple(column for column in rows.columns if column not in (CORRUPT_RECORD, SOURCE_FILE))
     batch = plan.model_copy(update={"columns": columns})
-    return batch, _with_audit_columns(masked(rows, masks), batch, system)
+    return batch, _with_audit_columns(masked(rows, masks, columns), batch, system)
 
 
 def _write(spark: SparkSession, lake: Lake, table: Table, batch: Batch, audited: DataFrame) -> Commit:

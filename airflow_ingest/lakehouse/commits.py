@@ -93,7 +93,7 @@ class Place:
 
     def stamp(self, application: str, batch: Batch, **metadata: Any) -> Stamp:
         """The stamp for the write of `batch`: of two that are both the first, Delta takes one."""
-        version = _FIRST if self.first else batch.generation
+        version = FIRST if self.first else batch.generation
         return Stamp(application, version, {**metadata, "highest": self.highest, "batch": batch.to_dict()})
 
     def writer(self, rows: DataFrame, predicate: str) -> DataFrameWriter:
@@ -102,7 +102,7 @@ class Place:
         return writer.mode("append") if self.first else writer.mode("overwrite").option("replaceWhere", predicate)
 
 
-_FIRST = 1
+FIRST = 1
 _NO_DATA = ("CREATE TABLE", "SET TBLPROPERTIES")
 
 

@@ -24,6 +24,9 @@ STATUS_SUPERSEDED = "superseded"
 FIXES = "fixes"
 """In a commit of the DLQ: whether any of its letters was replayed with a fix."""
 
+ORDINAL = "__ordinal"
+"""The row's number among the batch's equal rows, where it was counted before a function made others of them."""
+
 _ID = "__letter_id"
 _FIXED = "__fixed"
 _LETTERS_VIEW = "ingest_dlq_letters"
@@ -35,26 +38,33 @@ def with_letter_ids(rows: DataFrame, table: str) -> DataFrame:
     Where letters may have been replayed, ids are given before the rejected rows are picked: of equal rows one may have
     been fixed and the other not.
     """
-    return rows.withColumn(_ID, _letter_id(table))
+    return rows.withColumn(_ID, _letter_id(rows, table))
 
 
-def _letter_id(table: str) -> Column:
+def with_ordinals(rows: DataFrame) -> DataFrame:
+    """`rows` of bronze, each with its `ORDINAL`."""
+    return rows.withColumn(ORDINAL, F.expr(_COUNTED))
+
+
+def _letter_id(rows: DataFrame, table: str) -> Column:
     """It follows from table, batch, payload and the row's ordinal among the batch's equal payloads."""
-    same = f"PARTITION BY {BATCH_ID}, {RECORD_HASH}"
-    ordinal = f"row_number() OVER ({same} ORDER BY {RECORD_HASH})"
+    ordinal = ORDINAL if ORDINAL in rows.columns else _COUNTED
     return F.expr(f"sha2(concat_ws('/', {literal(table)}, {BATCH_ID}, {RECORD_HASH}, {ordinal}), 256)")
+
+
+_COUNTED = f"row_number() OVER (PARTITION BY {BATCH_ID}, {RECORD_HASH} ORDER BY {RECORD_HASH})"
 
 
 def dead_letters(judged: DataFrame, batch: Batch, run: RunInfo, rule_version: str) -> DataFrame:
     """The rejected rows of `judged` as rows of the DLQ, the same for every load of the same rows.
 
     `payload` is the source's row as JSON; a malformed line is kept as its raw text in `raw`. `fixed` is the payload
-    that a replay put in its place.
+    that a replay put in its place. A row of which a function made several has one letter, with all their reasons.
     """
     from airflow_ingest.lakehouse.silver.judged import ERRORS, SOURCE
 
-    return judged.where(f"size({ERRORS}) > 0").select(
-        (F.col(_ID) if _ID in judged.columns else _letter_id(batch.table)).alias("id"),
+    letters = judged.where(f"size({ERRORS}) > 0").select(
+        (F.col(_ID) if _ID in judged.columns else _letter_id(judged, batch.table)).alias("id"),
         F.col(BATCH_ID),
         F.lit(batch.processing_date).alias(PROCESSING_DATE),
         F.lit(batch.generation).alias("generation"),
@@ -73,6 +83,13 @@ def dead_letters(judged: DataFrame, batch: Batch, run: RunInfo, rule_version: st
         F.lit(None).cast("string").alias("replayed_by"),
         F.lit(None).cast("timestamp").alias("replayed_at"),
     )
+    return _one_each(letters) if ORDINAL in judged.columns else letters
+
+
+def _one_each(letters: DataFrame) -> DataFrame:
+    reasons = F.array_distinct(F.flatten(F.collect_list("reasons"))).alias("reasons")
+    others = [F.first(name).alias(name) for name in letters.columns if name not in ("id", "reasons")]
+    return letters.groupBy("id").agg(reasons, *others).select(letters.columns)
 
 
 def merge_letters(
@@ -84,7 +101,7 @@ def merge_letters(
     its row is there: replayed and discarded ones are left alone, unless a replayed row is rejected after all. Letters
     whose row is gone, or accepted now, are closed as superseded.
     """
-    accepted = rows.select(F.col(_ID).alias("id")).join(letters, "id", "left_anti")
+    accepted = rows.select(F.col(_ID).alias("id")).distinct().join(letters, "id", "left_anti")
     mine = batch_predicate(batch, "t.")
     rejected = "s.reasons IS NOT NULL"
     again = ("generation", "reasons", "run_id", "rule_version")

@@ -8,12 +8,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from airflow_ingest.config import Table
+from airflow_ingest.lakehouse.errors import SchemaMismatch
 from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD
 from airflow_ingest.lakehouse.sources.files import UNREADABLE
 from airflow_ingest.lakehouse.sql import quote
@@ -27,12 +28,24 @@ def masks_of(table: Table) -> Mapping[str, str]:
     return {(column.from_ or name).lower(): column.mask for name, column in columns.items() if column.mask}
 
 
-def masked(rows: DataFrame, masks: Mapping[str, str]) -> DataFrame:
-    """`rows` of a source with `masks` on. The raw text of a line that could not be parsed may hold anything, so of that
-    only its length and its digest are left."""
-    if not masks:
+def masked(rows: DataFrame, masks: Mapping[str, str], columns: Sequence[str]) -> DataFrame:
+    """`rows` of a source that has `columns`, with `masks` on.
+
+    A line that could not be parsed may hold anything anywhere, so only its length and its digest are left of it. Raises
+    SchemaMismatch if a masked column is not there: under another name it would land in the clear.
+    """
+    if not masks or not columns:
         return rows
-    return hidden(rows, masks).withColumn(CORRUPT_RECORD, _withheld(F.col(CORRUPT_RECORD)))
+    known = {name.lower() for name in columns}
+    if lost := [name for name in masks if name not in known]:
+        raise SchemaMismatch(
+            f"the source has no column {', '.join(map(repr, lost))}, which is masked: under another name its values "
+            f"would land in the clear. It has: {', '.join(columns)}. Nothing was written. Correct the source, or the "
+            "name under silver.columns (`from` is the source's)."
+        )
+    well_formed = F.col(CORRUPT_RECORD).isNull()
+    parsed = {name: F.when(well_formed, F.col(quote(name))) for name in columns}
+    return hidden(rows.withColumns(parsed), masks).withColumn(CORRUPT_RECORD, _withheld(F.col(CORRUPT_RECORD)))
 
 
 def hidden(rows: DataFrame, masks: Mapping[str, str]) -> DataFrame:

@@ -66,6 +66,7 @@ def replay_dlq(
     unknown column.
     """
     started = time.monotonic()
+    _check_replayable(name, table)
     newest = history(spark, lake.dlq(name), 1)
     if not newest:
         return ReplayResult(table=name, dry_run=dry_run, seconds=time.monotonic() - started)
@@ -78,8 +79,17 @@ def replay_dlq(
             version = _merge(spark, lake, name, table, run, judged, lookups)
             result = result.model_copy(update={"version": version})
         if result.tried and not dry_run:
-            _mark(spark, lake, name, run, judged, fixed=bool(fix))
+            _mark(spark, lake, name, run, letters, judged, fixed=bool(fix))
     return result.model_copy(update={"seconds": time.monotonic() - started})
+
+
+def _check_replayable(name: str, table: Table) -> None:
+    silver = silver_of(table)
+    if not silver.by_key:
+        raise LakehouseError(
+            f"tables.{name} is loaded by `load: {silver.load}`, so a replayed row cannot find its place. Clear the run "
+            "instead, once the source or the configuration is mended."
+        )
 
 
 def _open_letters(
@@ -149,12 +159,6 @@ def _merge(
     spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo, judged: Judged, lookups: Lookups
 ) -> int:
     silver, path = silver_of(table), lake.silver(name)
-    if not silver.keys or silver.load == "replace":
-        why = f"is loaded by `load: {silver.load}`" if silver.keys else "has no `keys`"
-        raise LakehouseError(
-            f"tables.{name} {why}, so a replayed row cannot find its place. Clear the run instead, once the source or "
-            "the configuration is mended."
-        )
     rows = published_rows(judged, run)
     if silver.load == "scd2":
         return _keep(spark, lake, name, table, run, judged, rows, lookups)
@@ -216,9 +220,19 @@ def _for_tombstones(stamp: Stamp) -> Stamp:
     return replace(stamp, application=f"{stamp.application}/tombstones", metadata=told)
 
 
-def _mark(spark: SparkSession, lake: Lake, name: str, run: RunInfo, judged: Judged, *, fixed: bool) -> None:
+def _mark(
+    spark: SparkSession, lake: Lake, name: str, run: RunInfo, letters: DataFrame, judged: Judged, *, fixed: bool
+) -> None:
+    """Write down what became of each of the `letters`: one of which nothing is left has nothing against it."""
     payload = F.to_json(SOURCE) if fixed else F.lit(None).cast("string")
-    verdicts = judged.rows.select(_LETTER, ERRORS, F.lit(run.run_id).alias("run"), payload.alias("fixed"))
+    errors = F.array_distinct(F.flatten(F.collect_list(ERRORS))).alias(ERRORS)
+    found = judged.rows.groupBy(_LETTER).agg(errors, F.first(payload).alias("fixed"))
+    none = F.array().cast(judged.rows.schema[ERRORS].dataType)
+    verdicts = (
+        letters.select(F.col("id").alias(_LETTER))
+        .join(found, _LETTER, "left")
+        .withColumns({ERRORS: F.coalesce(ERRORS, none), "run": F.lit(run.run_id)})
+    )
     path = lake.dlq(name)
     commits = history(spark, path, LOOK_BACK)
     stamp = Stamp.now(

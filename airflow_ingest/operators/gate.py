@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, BaseXCom, BranchMixIn, SkipMixin
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from airflow_ingest._context import run_info
 from airflow_ingest.operators._base import LakehouseOperator, plain_errors
@@ -84,8 +84,14 @@ class QualityGateOperator(LakehouseOperator, BranchMixIn):
         self.hold_task_id = hold_task_id
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Evaluate, log, branch; raises AirflowFailException for a blocked batch that no task is there to hold."""
+        """Evaluate, log, branch; raises AirflowFailException for a blocked batch that no task is there to hold.
+
+        Where the task above was skipped there is nothing to judge, and this one skips itself.
+        """
         from airflow_ingest.lakehouse import hold_batch, quality_gate
+
+        if self.batches is None:
+            raise AirflowSkipException("No batch was handed on, so there is nothing to judge.")
 
         run = run_info(context, self.pipeline)
         with self.spark(context, run) as spark:

@@ -30,7 +30,8 @@ from airflow_ingest.lakehouse.maintenance import layout, run, vacuum
 from airflow_ingest.lakehouse.maintenance.layout import LARGEST_FILE, LEAST_FILE, file_size
 from airflow_ingest.lakehouse.maintenance.retention import retention
 from airflow_ingest.lakehouse.progress import progress_of
-from airflow_ingest.lakehouse.silver import load, tombstones
+from airflow_ingest.lakehouse.silver import load as loading
+from airflow_ingest.lakehouse.silver import tombstones
 from tests.lakehouse.conftest import Workbench, csv_table
 
 if TYPE_CHECKING:
@@ -351,8 +352,8 @@ def test_keys_are_derived_again_where_rows_came_in_between_alone(
 ) -> None:
     nothing: Any = None
     commits = [Commit(4 + number, name, {}) for number, name in enumerate([*between, "MERGE"])][::-1]
-    monkeypatch.setattr(load, "commits_after", lambda spark, path, version: commits)
-    assert load.others_between(nothing, "x", 3, commits[0].version) is others
+    monkeypatch.setattr(loading, "commits_after", lambda spark, path, version: commits)
+    assert loading.others_between(nothing, "x", 3, commits[0].version) is others
 
 
 def test_every_table_of_a_pipeline_is_looked_after() -> None:

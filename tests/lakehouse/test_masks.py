@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_ingest.lakehouse import replay_dlq
+from airflow_ingest.lakehouse import SchemaMismatch, replay_dlq
 from tests.lakehouse.conftest import Workbench, csv_table, run
 
 pytestmark = pytest.mark.spark
@@ -32,6 +32,7 @@ FILE = (
     "2,bob@example.com,1234567,,500\n"
     "3,ann@example.com,,Ann Example,6,too,many\n"
     "4,,12,,7\n"
+    "5,Example, Ann,ann@example.com,8,9\n"
 )
 
 
@@ -41,22 +42,31 @@ def digest(value: str) -> str:
 
 def test_masked_values_are_hidden_in_every_table_and_their_digests_still_join(bench: Workbench) -> None:
     loaded = bench.load(TABLE, bench.write("1.csv", FILE))
-    assert (loaded.rows.inserted, loaded.rows.rejected) == (2, 2)
+    assert (loaded.rows.inserted, loaded.rows.rejected) == (2, 3)
     assert bench.rows(bench.lake.silver("orders"), "id", "mail", "phone", "name") == [
         (1, digest("ann@example.com"), "************5 67", "***"),
         (4, None, "**", None),
     ]
-    malformed = "3,ann@example.com,,Ann Example,6,too,many"
-    withheld = f"withheld, since the table has masked columns: {len(malformed)} characters, sha256 {digest(malformed)}"
-    assert bench.reasons() == [
-        ("malformed", None, f"malformed line: {withheld}"),
-        ("small", None, "breaks expect(amount < 100)"),
+    lines = ("3,ann@example.com,,Ann Example,6,too,many", "5,Example, Ann,ann@example.com,8,9")
+    withheld = [
+        f"withheld, since the table has masked columns: {len(line)} characters, sha256 {digest(line)}" for line in lines
     ]
+    assert bench.reasons() == sorted(
+        [("malformed", None, f"malformed line: {line}") for line in withheld]
+        + [("small", None, "breaks expect(amount < 100)")]
+    )
     replayed = replay_dlq(
         bench.spark, bench.lake, "orders", TABLE, run(1), rule="small", fix={"amount": "9", "Mail": "'bob@example.com'"}
     )
     assert replayed.replayed == 1
     assert (2, digest("bob@example.com")) in bench.rows(bench.lake.silver("orders"), "id", "mail")
+    assert in_the_clear(Path(bench.lake.root)) == []
+
+
+@pytest.mark.slow
+def test_a_batch_without_the_masked_column_fails_before_anything_is_written(bench: Workbench) -> None:
+    with pytest.raises(SchemaMismatch, match="the source has no column 'mail', which is masked"):
+        bench.ingest(TABLE, bench.write("1.csv", "id,e-mail,phone,name,amount\n1,ann@example.com,,,5\n"))
     assert in_the_clear(Path(bench.lake.root)) == []
 
 

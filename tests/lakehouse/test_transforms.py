@@ -71,6 +71,23 @@ def test_a_function_makes_the_rows_that_are_judged_and_dead_letters_keep_what_ca
 
 
 @pytest.mark.slow
+def test_a_row_of_which_several_are_made_has_one_letter_and_comes_back_whole(bench: Workbench) -> None:
+    exploding = table("one_row_an_item")
+    file = bench.write("1.csv", "items\n1:bad|2:bad|3:30\n1:bad|2:bad|3:30\n4:40\n")
+    bench.load(exploding, file)
+    assert len(bench.rows(bench.lake.dlq("orders"), "id")) == 2
+    fix = {"items": "replace(items, 'bad', '5')"}
+    first = replay_dlq(bench.spark, bench.lake, "orders", exploding, run(1), limit=1, fix=fix)
+    assert first.rejected == 0
+    published = [(1, 5), (2, 5), (3, 30), (4, 40)]
+    assert bench.rows(bench.lake.silver("orders"), "id", "amount") == published
+    assert sorted(bench.rows(bench.lake.dlq("orders"), "status")) == [("open",), ("replayed",)]
+    bench.load(exploding, file)
+    assert bench.rows(bench.lake.silver("orders"), "id", "amount") == published
+    assert sorted(bench.rows(bench.lake.dlq("orders"), "status")) == [("open",), ("replayed",)]
+
+
+@pytest.mark.slow
 def test_a_pandas_function_works_on_the_server(bench: Workbench) -> None:
     bench.load(table("in_pandas"), bench.write("1.csv", "id,amount,note\n1,10,x\n2,20,y\n"))
     assert bench.rows(bench.lake.silver("orders"), "id", "amount") == [(1, 20), (2, 40)]
@@ -83,7 +100,10 @@ def test_a_pandas_function_works_on_the_server(bench: Workbench) -> None:
         ("nowhere.at_all:clean", "nowhere.at_all:clean cannot be imported: No module named 'nowhere'"),
         ("missing", f"the module '{HERE}' has no function 'missing'"),
         ("HERE", f"{HERE}:HERE is no function"),
-        ("loses_columns", "lacks _batch_id, _batch_order, _record_hash, _source_file, _source_row. Pass on every"),
+        (
+            "loses_columns",
+            "lacks _batch_id, _batch_order, _record_hash, _source_file, _source_row, __ordinal. Pass on every",
+        ),
         ("fails", "fails failed: AnalysisException"),
         ("returns_nothing", "returned NoneType, not a DataFrame"),
     ],

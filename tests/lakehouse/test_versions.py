@@ -70,8 +70,30 @@ def test_a_plan_counts_what_the_run_then_does(bench: Workbench) -> None:
     planned = plan_table(bench.spark, bench.lake, "orders", table(), run(1), files=corrected)
     again = bench.load(table(), corrected, day=1)
     assert planned.rows == again.rows
-    assert again.rows.retracted == 1
+    assert again.rows.retracted == 2
     assert [version[:2] for version in versions(bench)] == [(1, 10), (1, 11), (1, 30)]
+
+
+@pytest.mark.slow
+def test_a_new_column_begins_versions_where_it_is_tracked_and_readers_of_the_old_ones_go_on(bench: Workbench) -> None:
+    bench.load(table(), day(bench, 1, "1,10,a,2026-01-01", "2,20,b,2026-01-01"), day=1)
+    columns = {"id": "int", "amount": "int", "note": "string", "at": "timestamp", "colour": "string"}
+    wider = table(columns=columns, track=["amount", "colour"])
+    file = bench.write("2.csv", "id,amount,note,at,colour\n1,10,a,2026-01-02,red\n2,20,b,2026-01-02,\n")
+    loaded = bench.load(wider, file, day=2)
+    assert (loaded.rows.inserted, loaded.rows.unchanged) == (1, 1)
+    assert [version[:2] for version in versions(bench)] == [(1, 10), (1, 10), (2, 20)]
+
+
+@pytest.mark.slow
+def test_a_re_run_takes_back_what_todays_rules_reject(bench: Workbench) -> None:
+    file = day(bench, 1, "1,10,a,2026-01-01", "2,999,b,2026-01-01")
+    bench.load(table(), file, day=1)
+    rules = {"rules": [{"expect": "amount < 100"}], "max_reject_rate": "100%"}
+    strict = table().model_copy(update={"quality": csv_table(quality=rules).quality})
+    again = bench.load(strict, file, day=1)
+    assert (again.rows.rejected, again.rows.unchanged, again.rows.retracted) == (1, 1, 1)
+    assert [version[:2] for version in versions(bench)] == [(1, 10)]
 
 
 @pytest.mark.slow

@@ -138,6 +138,15 @@ def test_holding_is_never_tried_again() -> None:
     assert operator("HoldBatchOperator", spec=TABLE, outcomes=[], retries=5).retries == 0
 
 
+def test_a_gate_to_which_nothing_was_handed_on_skips_itself() -> None:
+    """It also waits for the tables that it looks values up in, so it is not skipped along with its own table's."""
+    from airflow.sdk.exceptions import AirflowSkipException
+
+    gate: Any = operator("QualityGateOperator", spec=TABLE, batches=None, publish_task_id="merge")
+    with pytest.raises(AirflowSkipException, match="nothing to judge"):
+        gate.execute({})
+
+
 def test_output_wires_tasks_together() -> None:
     from airflow.sdk import DAG
 

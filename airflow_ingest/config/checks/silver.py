@@ -152,7 +152,7 @@ def _check_masked_keys(silver: dict[str, Any], at: KeyPath, report: Report) -> N
                 problem = "mask hides a column of the source, and this one is a field of its images"
                 report.add((*at, "columns", name, "mask"), problem, "Have the source hide it before it is sent.")
     for index, key in texts(silver, "keys"):
-        how = columns.get(key, {}).get("mask")
+        how = next((column.get("mask") for name, column in columns.items() if name.casefold() == key.casefold()), None)
         if how in ("redact", "partial"):
             problem = f"mask: {how} makes different keys the same"
             report.add((*at, "keys", index), problem, "Use mask: sha256, which keeps them apart.")

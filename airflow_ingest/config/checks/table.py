@@ -149,7 +149,7 @@ def _check_masked_cursor(table: dict[str, Any], silver: dict[str, Any], at: KeyP
     cursor = block(table, "extract").get("cursor")
     for name, column in block(silver, "columns").items():
         masked = isinstance(column, dict) and column.get("mask") is not None
-        if masked and isinstance(cursor, str) and (column.get("from") or name) == cursor:
+        if masked and isinstance(cursor, str) and str(column.get("from") or name).casefold() == cursor.casefold():
             problem = f"the cursor {quote(cursor)} is masked, and how far the table has got is written down in clear"
             report.add((*at, "extract", "cursor"), problem, "Name another cursor, or take the mask off.")
 

@@ -1,4 +1,4 @@
-"""Which keys a batch had when silver took it: bronze still has them, in the version before the batch was loaded again."""
+"""Which keys a batch had when silver took it: bronze has them still, at the version before it was loaded again."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from airflow_ingest.lakehouse.bronze import BATCH_ID, read_bronze
 from airflow_ingest.lakehouse.dlq import with_fixes
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, commits_after, history, in_effect, is_feed_gone
-from airflow_ingest.lakehouse.model import Batch, RunInfo
+from airflow_ingest.lakehouse.model import Batch
 from airflow_ingest.lakehouse.progress import PROGRESS, Progress
-from airflow_ingest.lakehouse.silver.judged import judge_rows, published_rows, silver_of
+from airflow_ingest.lakehouse.silver.judged import judge_rows, silver_of
 from airflow_ingest.lakehouse.silver.lookups import Lookups
 from airflow_ingest.lakehouse.sql import quote
 
@@ -28,21 +28,29 @@ class Earlier:
     keys: DataFrame | None = None
     unknown: bool = False
 
+    def release(self) -> None:
+        """Free what is cached."""
+        if self.keys is not None:
+            self.keys.unpersist()
 
-def earlier_keys(
-    spark: SparkSession, lake: Lake, table: Table, batch: Batch, run: RunInfo, lookups: Lookups
-) -> Earlier:
-    """The keys that `batch` had when silver took it last; `unknown` where no log or file tells any more."""
+
+def earlier_keys(spark: SparkSession, lake: Lake, table: Table, batch: Batch, lookups: Lookups) -> Earlier:
+    """The keys that `batch` had when silver took it last, and maybe more: today's rules need not be those of then.
+
+    `unknown` where no log or file tells any more.
+    """
     known, taken = _taken_at(spark, lake, batch)
-    if taken is None:
-        return Earlier(unknown=not known)
-    version = _last_held(spark, lake.bronze(batch.table), batch, taken)
-    if version is None:
+    version = None if taken is None else _last_held(spark, lake.bronze(batch.table), batch, taken)
+    if version is None and (taken is not None or not known):
         return Earlier(unknown=True)
-    rows = read_bronze(spark, lake, batch.table, version).where(F.col(BATCH_ID) == F.lit(batch.id))
-    names = map(quote, silver_of(table).keys)
-    keys = published_rows(judge_rows(with_fixes(spark, lake, batch.table, rows), table, lookups), run).select(*names)
-    keys = keys.distinct().persist()
+    names = [quote(key) for key in silver_of(table).keys]
+    silver = spark.read.format("delta").load(lake.silver(batch.table))
+    keys = silver.where(F.col(BATCH_ID) == F.lit(batch.id)).select(*names)
+    if version is not None:
+        rows = read_bronze(spark, lake, batch.table, version).where(F.col(BATCH_ID) == F.lit(batch.id))
+        judged = judge_rows(with_fixes(spark, lake, batch.table, rows), table, lookups).rows
+        keys = keys.unionByName(judged.select(*names))
+    keys = keys.dropna().distinct().persist()
     try:
         keys.isEmpty()
     except Exception as error:

@@ -14,7 +14,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StringType, StructType
 
 from airflow_ingest.config.table import Images
+from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS
 from airflow_ingest.lakehouse.errors import SchemaMismatch
+from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD
 from airflow_ingest.lakehouse.sql import literal, quote
 
 
@@ -35,7 +37,12 @@ def with_images(
     if any(isinstance(kind, StringType) for kind in kinds):
         listed = {name.lower() for name in fields}
         fields += [name for name in dict.fromkeys(wanted) if name.lower() not in known | listed]
-    image = f"CASE WHEN {quote(images.after)} IS NOT NULL THEN {{after}} ELSE {{before}} END"
+    if clash := [name for name in fields if name.lower() in (*AUDIT_COLUMNS, CORRUPT_RECORD)]:
+        raise SchemaMismatch(
+            f"silver.images: the images have fields that bronze keeps for itself: {', '.join(clash)}. Rename them in "
+            "the source. Its rows stay in bronze; silver is unchanged."
+        )
+    image = f"CASE WHEN {_value(images.after, kinds[1])} IS NOT NULL THEN {{after}} ELSE {{before}} END"
     values = {
         field: F.expr(
             image.format(
@@ -64,4 +71,9 @@ def _field(image: str, kind: DataType, field: str) -> str:
     if isinstance(kind, StructType):
         found = next((known.name for known in kind.fields if known.name.lower() == field.lower()), None)
         return f"{quote(image)}.{quote(found)}" if found else "NULL"
-    return f"from_json({quote(image)}, 'map<string, string>')[{literal(field)}]"
+    return f"{_value(image, kind)}[{literal(field)}]"
+
+
+def _value(image: str, kind: DataType) -> str:
+    """The image itself; of a text, which may be `null`, what it says."""
+    return quote(image) if isinstance(kind, StructType) else f"from_json({quote(image)}, 'map<string, string>')"

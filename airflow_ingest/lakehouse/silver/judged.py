@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from airflow_ingest.config import Silver, Table
 from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ID, BATCH_ORDER, RECORD_HASH, read_batch
-from airflow_ingest.lakehouse.dlq import with_fixes
+from airflow_ingest.lakehouse.dlq import ORDINAL, with_fixes, with_ordinals
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.model import Batch, RunInfo
 from airflow_ingest.lakehouse.quality.row_rules import failing_condition
@@ -119,11 +119,11 @@ def judge_rows(
     The columns `carry` are passed on as they are. Rows for which `within` does not hold are rejected.
     """
     silver = silver_of(table)
-    helpers = {BATCH_ID, SOURCE_FILE, RECORD_HASH, BATCH_ORDER, *carry}
     source = [column for column in rows.columns if column not in {*AUDIT_COLUMNS, CORRUPT_RECORD, *carry}]
     original, tie_breaker = F.struct(*(quote(column) for column in (*source, CORRUPT_RECORD))), F.col(RECORD_HASH)
     if silver.transform is not None:
-        rows = transformed(rows, silver.transform, source, carry)
+        carry = (*carry, ORDINAL)
+        rows = transformed(with_ordinals(rows), silver.transform, source, carry)
         source = [column for column in rows.columns if column not in {*PASSED_ON, CORRUPT_RECORD, *carry}]
         made = F.to_json(F.struct(*(quote(column) for column in sorted(source))))
         original, tie_breaker = F.col(SOURCE_ROW), F.sha2(F.concat(RECORD_HASH, made), 256)
@@ -132,6 +132,7 @@ def judge_rows(
     if silver.transform is not None or silver.images is not None:
         made_by = "transform" if silver.images is None else "images"
         missing_columns(f"silver.{made_by}", silver, source, lenient=False)
+    helpers = {BATCH_ID, SOURCE_FILE, RECORD_HASH, BATCH_ORDER, *carry}
     known = {name.lower() for name in source}
     for absent in (name for name in needed_columns(silver) if name.lower() not in known):
         rows = rows.withColumn(absent, F.lit(None).cast("string"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pyspark.sql import DataFrame, SparkSession
 
 from airflow_ingest.config import Silver, Table
-from airflow_ingest.lakehouse.commits import Place, Stamp, generation, merge_from, stamped, written
+from airflow_ingest.lakehouse.commits import FIRST, Place, Stamp, generation, merge_from, stamped, written
 from airflow_ingest.lakehouse.errors import ConflictError
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import Commit, commits_after, history
@@ -20,7 +20,7 @@ from airflow_ingest.lakehouse.silver.judged import silver_of
 from airflow_ingest.lakehouse.silver.lookups import Lookups
 from airflow_ingest.lakehouse.silver.regions import REGION, Region
 from airflow_ingest.lakehouse.silver.retraction import derived_rows, retraction
-from airflow_ingest.lakehouse.silver.statement import SOURCE_VIEW, Merge, Redo, other_values
+from airflow_ingest.lakehouse.silver.statement import SOURCE_VIEW, Merge, Redo, other_values, pruning
 from airflow_ingest.lakehouse.silver.tombstones import Tombstones
 from airflow_ingest.lakehouse.silver.versions import History, history_of
 
@@ -47,9 +47,10 @@ class Load:
         return self.lake.silver(self.batch.table)
 
     def put(self, rows: DataFrame, region: Region) -> Commit:
-        """`rows` take the place of what is in `region`."""
+        """`rows` take the place of what is in `region`; of two that are both the first there, Delta takes one."""
         stamp = self._with_account(Account(gate=self.gate.rows if self.gate else None))
-        stamp = replace(stamp, metadata={**stamp.metadata, REGION: region.predicate})
+        version = FIRST if region.fresh else stamp.version
+        stamp = replace(stamp, version=version, metadata={**stamp.metadata, REGION: region.predicate})
         stamped(region.writer(rows, self._silver), stamp).save(self._path)
         return written(self.spark, self._path, stamp)
 
@@ -113,6 +114,7 @@ class Load:
             ),
             earlier.keys,
             all_keys=earlier.unknown,
+            within=pruning(self.gate.partitions) if self.gate else None,
         )
         stamp = self._with_account(Account(gate=self.gate.rows if self.gate else None, changes=found.counts))
         try:
@@ -130,12 +132,11 @@ class Load:
                 tombstones.unearth(found.undeleted, self.batch, self._stamp_for("undeleted"))
         finally:
             found.release()
-            if earlier.keys is not None:
-                earlier.keys.unpersist()
+            earlier.release()
         return commit
 
     def _earlier(self) -> Earlier:
-        return earlier_keys(self.spark, self.lake, self.table, self.batch, self.run, self.lookups)
+        return earlier_keys(self.spark, self.lake, self.table, self.batch, self.lookups)
 
     def finish(self, rows: DataFrame, columns: Sequence[str], progress: Progress) -> None:
         """Sees to what follows a MERGE's commit, after which an earlier attempt may have died."""

@@ -46,12 +46,13 @@ class Lookups:
         for name, column in _looked_up(silver):
             assert column.lookup is not None
             by_table.setdefault((column.lookup.table, column.lookup.key), {})[name] = column.lookup.take
+        kinds = {field.name.lower(): field.dataType.simpleString() for field in rows.schema.fields}
         for index, ((table, key), takes) in enumerate(by_table.items()):
-            found = self._read(table, key, takes, f"{_KEY}_{index}")
+            found = self._read(table, key, takes, f"{_KEY}_{index}", kinds[key.lower()])
             rows = rows.join(found, F.col(quote(key)) == F.col(f"{_KEY}_{index}"), "left").drop(f"{_KEY}_{index}")
         return rows
 
-    def _read(self, table: str, key: str, takes: Mapping[str, str], alias: str) -> DataFrame:
+    def _read(self, table: str, key: str, takes: Mapping[str, str], alias: str, kind: str) -> DataFrame:
         path = _path(self.lake, table)
         rows = self.spark.read.format("delta").option("versionAsOf", self.versions[table]).load(path)
         known = {name.lower() for name in rows.columns}
@@ -63,7 +64,8 @@ class Lookups:
         for live in (name for name in ("_deleted_at", "_valid_to") if name in known):
             rows = rows.where(F.col(live).isNull())
         newest = (F.max_by(F.col(quote(take)), F.col(SEQUENCE)).alias(found(name)) for name, take in takes.items())
-        return rows.where(F.col(quote(key)).isNotNull()).groupBy(F.col(quote(key)).alias(alias)).agg(*newest)
+        same_kind = F.expr(f"try_cast({quote(key)} AS {kind})").alias(alias)  # '1' and '01' are one number
+        return rows.groupBy(same_kind).agg(*newest).where(F.col(alias).isNotNull())
 
 
 def found(name: str) -> str:

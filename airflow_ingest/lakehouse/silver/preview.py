@@ -21,7 +21,7 @@ from airflow_ingest.lakehouse.silver.judged import Judged, published_rows, silve
 from airflow_ingest.lakehouse.silver.lookups import Lookups
 from airflow_ingest.lakehouse.silver.regions import Region
 from airflow_ingest.lakehouse.silver.retraction import derived_rows, retraction
-from airflow_ingest.lakehouse.silver.statement import SOURCE_VIEW, Merge, Redo
+from airflow_ingest.lakehouse.silver.statement import SOURCE_VIEW, Merge, Redo, pruning
 from airflow_ingest.lakehouse.silver.tombstones import Tombstones
 from airflow_ingest.lakehouse.silver.versions import history_of, shape
 from airflow_ingest.lakehouse.tables import check_same_columns
@@ -69,18 +69,22 @@ class Preview:
             return self._held(statement)
         earlier = Earlier()
         if not self._place.first:
-            earlier = earlier_keys(self.spark, self.lake, self.table, self._batch, self.run, self.lookups)
-        found = history_of(
-            self._silver,
-            self.judged.columns,
-            self._rows,
-            self._target if self._commits else self._shaped.limit(0),
-            self._tombstones,
-            self._derived,
-            earlier.keys,
-            all_keys=earlier.unknown,
-        )
-        found.release()
+            earlier = earlier_keys(self.spark, self.lake, self.table, self._batch, self.lookups)
+        try:
+            found = history_of(
+                self._silver,
+                self.judged.columns,
+                self._rows,
+                self._target if self._commits else self._shaped.limit(0),
+                self._tombstones,
+                self._derived,
+                earlier.keys,
+                all_keys=earlier.unknown,
+                within=pruning(self.gate.partitions),
+            )
+            found.release()
+        finally:
+            earlier.release()
         account = self._account.model_copy(update={"changes": found.counts})
         return {"rows": account.counts({}, self._silver), "statement": statement}
 
@@ -163,7 +167,8 @@ class Preview:
     @cached_property
     def _place(self) -> Place:
         place = Place.of(self._batch, self._commits)
-        return place if self._commits else replace(place, first=True)
+        new = self._batch.transaction is not None and not self._batch.repeats
+        return replace(place, first=True) if new or not self._commits else place
 
     @cached_property
     def _progress(self) -> Progress:

@@ -48,8 +48,8 @@ def project(silver: Silver, available: Sequence[str]) -> list[Projected]:
     named = [_column(name, column) for name, column in silver.columns.items()]
     if not silver.keep_others:
         return named
-    used = {column.name for column in named} | set(needed_columns(silver))
-    return named + [Projected(name, quote(name)) for name in available if name not in used]
+    used = {name.casefold() for name in (*(column.name for column in named), *needed_columns(silver))}
+    return named + [Projected(name, quote(name)) for name in available if name.casefold() not in used]
 
 
 def needed_columns(silver: Silver) -> dict[str, str]:
@@ -109,7 +109,8 @@ def missing_columns(where: str, silver: Silver, available: Sequence[str], *, len
     known = {name.lower() for name in available}
     needed = needed_columns(silver)
     missing = [name for name in needed if name.lower() not in known]
-    fatal = missing if not lenient else [name for name in missing if name in key_sources(silver)]
+    decisive = key_sources(silver) | unprojected(silver, silver.columns or known)
+    fatal = missing if not lenient else [name for name in missing if name in decisive]
     if fatal:
         lines = [f"  {name!r}, which {needed[name]} reads{_nearest(name, available)}" for name in fatal]
         raise SchemaMismatch(

@@ -19,7 +19,7 @@ from airflow_ingest.config.templates import TemplateError, render
 from airflow_ingest.lakehouse.bronze import BATCH_ID
 from airflow_ingest.lakehouse.commits import Place
 from airflow_ingest.lakehouse.errors import LakehouseError
-from airflow_ingest.lakehouse.log import Commit
+from airflow_ingest.lakehouse.log import Commit, in_effect
 from airflow_ingest.lakehouse.model import Batch
 from airflow_ingest.lakehouse.silver.rows import SEQUENCE
 from airflow_ingest.lakehouse.sql import literal, quote
@@ -74,7 +74,9 @@ class Region:
             return False
         if self.predicate is None:
             return True
-        same = (commit.metadata["batch"] for commit in commits if commit.metadata.get(REGION) == self.predicate)
+        same = (
+            commit.metadata["batch"] for commit in in_effect(commits) if commit.metadata.get(REGION) == self.predicate
+        )
         if any(Batch.from_dict(told).order > batch.order for told in same):
             return True
         rows = spark.read.format("delta").load(path).where(F.expr(self.predicate))
@@ -88,6 +90,8 @@ def replaced_rows(silver: Silver, batch: Batch) -> str | None:
     """
     if silver.load != "replace" or silver.replace_where is None:
         return None
+    if "{{" not in silver.replace_where and "{%" not in silver.replace_where:
+        return silver.replace_where
     if batch.interval is None:
         raise LakehouseError(
             f"tables.{batch.table}: `silver.replace_where` is rendered from the data interval, and the batch "

@@ -12,7 +12,7 @@ from airflow_ingest.config import Silver
 from airflow_ingest.lakehouse.bronze import BATCH_ID
 from airflow_ingest.lakehouse.model import Batch, PartitionRange
 from airflow_ingest.lakehouse.silver.rows import ALIVE, DELETION, SEQUENCE, VALID_FROM, VALID_TO, same_key, wins
-from airflow_ingest.lakehouse.sql import column, literal
+from airflow_ingest.lakehouse.sql import column, literal, quote
 from airflow_ingest.lakehouse.sql import table as sql_table
 
 if TYPE_CHECKING:
@@ -143,6 +143,12 @@ def _same_value(name: str, has_map: bool) -> str:
     if has_map:  # maps do not compare
         return f"to_json(struct({ours})) <=> to_json(struct({theirs}))"
     return f"{ours} <=> {theirs}"
+
+
+def pruning(ranges: Sequence[PartitionRange]) -> str | None:
+    """What holds for every row, of a table itself, that `ranges` can mean; None if they say nothing."""
+    bounds = (f"{quote(found.column)} BETWEEN {literal(found.low)} AND {literal(found.high)}" for found in ranges)
+    return " AND ".join(bounds) or None
 
 
 def _pruning(ranges: Sequence[PartitionRange]) -> list[str]:

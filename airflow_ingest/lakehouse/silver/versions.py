@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 
 from airflow_ingest.config import Silver
 from airflow_ingest.lakehouse.bronze import BATCH_ID
+from airflow_ingest.lakehouse.errors import SchemaMismatch
 from airflow_ingest.lakehouse.model import RowCounts
 from airflow_ingest.lakehouse.silver.rows import CURRENT, INGESTED_AT, INGESTED_BY, SEQUENCE, VALID_FROM, VALID_TO
 from airflow_ingest.lakehouse.silver.tombstones import Tombstones
@@ -66,19 +67,25 @@ def history_of(
     redone: DataFrame | None = None,
     *,
     all_keys: bool = False,
+    within: str | None = None,
 ) -> History:
     """What the `changes` of a batch (see `published_rows`) make of the versions in `table`.
 
     `derive` gives all changes that bronze holds. It is asked where changes come late, for the keys `redone`, which the
-    batch had when it was loaded before, and with `all_keys` for every key.
+    batch had when it was loaded before, and with `all_keys` for every key. `within` holds for all rows of the changes'
+    keys, where that is known.
     """
     keys = silver.keys
+    changes = changes.persist()
+    table = _with_columns_of(changes, table, columns)
+    table = table.where(F.expr(within)) if within and redone is None and not all_keys else table
     names = [quote(key) for key in keys]
     touched = changes.select(*names) if redone is None else changes.select(*names).unionByName(redone)
     existing = (table if all_keys else table.join(touched.distinct(), keys, "left_semi")).persist()
     current = existing.where(F.col(CURRENT))
-    fresh = _unknown(changes, current, silver, columns)
-    late = _late(fresh, current, tombstones, keys)
+    graves = _graves(tombstones, keys)
+    fresh = _unknown(changes, current, graves, silver, columns)
+    late = _late(fresh, current, graves, keys)
     late = late if redone is None else late.unionByName(changes.select(*names)).unionByName(redone)
     if all_keys:
         late = table.select(*names).unionByName(derive().select(*names)).unionByName(changes.select(*names))
@@ -110,27 +117,48 @@ def history_of(
         undeleted=late.join(deletions, keys, "left_anti"),
         counts=_counts(changes, made, existing, keys, columns),
         late=is_late,
-        cached=(existing, late, everything, made),
+        cached=(changes, existing, late, everything, made),
     )
 
 
-def _unknown(changes: DataFrame, current: DataFrame, silver: Silver, columns: Sequence[str]) -> DataFrame:
+def _with_columns_of(changes: DataFrame, table: DataFrame, columns: Sequence[str]) -> DataFrame:
+    """`table` with those of `columns` that silver does not have yet."""
+    known = {name.lower() for name in table.columns}
+    new = {name for name in columns if name.lower() not in known}
+    kinds = {field.name: field.dataType for field in changes.schema.fields if field.name in new}
+    return table.withColumns({name: F.lit(None).cast(kind) for name, kind in kinds.items()}) if kinds else table
+
+
+def _graves(tombstones: Tombstones | None, keys: Sequence[str]) -> DataFrame | None:
+    """Since when each key is deleted, as far as is known."""
+    if tombstones is None or tombstones.version < 0:
+        return None
+    return tombstones.read().select(*map(quote, keys), F.col(_MOMENT).alias(_GRAVE))
+
+
+def _unknown(
+    changes: DataFrame, current: DataFrame, graves: DataFrame | None, silver: Silver, columns: Sequence[str]
+) -> DataFrame:
     """`changes` without those that repeat the last one known of their key, as a source does that sends all its rows."""
     names = [quote(key) for key in silver.keys]
     last = current.select(*names, F.col(_MOMENT).alias(_KNOWN), _values(columns).alias(_VALUES))
-    same = (F.col(_KNOWN) == F.col(_MOMENT)) & (F.col(_VALUES) == _values(columns)) & F.col(INGESTED_AT).isNotNull()
-    joined = changes.join(last, silver.keys, "left").where(~F.coalesce(same, F.lit(False)))
+    deletion = F.col(INGESTED_AT).isNull()
+    repeated = ~deletion & (F.col(_KNOWN) == F.col(_MOMENT)) & (F.col(_VALUES) == _values(columns))
+    joined = changes.join(last, silver.keys, "left")
+    if graves is not None:
+        joined = joined.join(graves, silver.keys, "left")
+        gone_then = deletion & F.col(_KNOWN).isNull() & (F.col(_GRAVE) == F.col(_MOMENT))
+        repeated = F.coalesce(repeated, F.lit(False)) | gone_then
+    joined = joined.where(~F.coalesce(repeated, F.lit(False)))
     return joined.select(*(quote(name) for name in changes.columns))
 
 
-def _late(changes: DataFrame, current: DataFrame, tombstones: Tombstones | None, keys: Sequence[str]) -> DataFrame:
+def _late(changes: DataFrame, current: DataFrame, graves: DataFrame | None, keys: Sequence[str]) -> DataFrame:
     """The keys of which something as new as one of `changes` is known."""
     names = [quote(key) for key in keys]
-    known = current.select(*names, F.col(_MOMENT).alias(_KNOWN))
-    joined = changes.join(known, list(keys), "left")
+    joined = changes.join(current.select(*names, F.col(_MOMENT).alias(_KNOWN)), list(keys), "left")
     late = F.col(_KNOWN) >= F.col(_MOMENT)
-    if tombstones is not None and tombstones.version >= 0:
-        graves = tombstones.read().select(*names, F.col(_MOMENT).alias(_GRAVE))
+    if graves is not None:
         joined = joined.join(graves, list(keys), "left")
         late = F.coalesce(late, F.lit(False)) | (F.col(_GRAVE) >= F.col(_MOMENT))
     return joined.where(late).select(*names)
@@ -172,15 +200,25 @@ def _versions(changes: DataFrame, silver: Silver, columns: Sequence[str]) -> Dat
 
 
 def tracked(silver: Silver, columns: Sequence[str]) -> list[str]:
-    """The columns whose changes begin a version: `track`, else all but the keys and what orders the changes."""
+    """The columns whose changes begin a version: `track`, else all but the keys, what orders the
+    changes, and what is looked up elsewhere."""
     if silver.track is not None:
         return silver.track
-    left_out = {name.lower() for name in (*silver.keys, *silver.sequence_by)}
+    looked_up = [name for name, column in (silver.columns or {}).items() if column.lookup]
+    left_out = {name.lower() for name in (*silver.keys, *silver.sequence_by, *looked_up)}
     return [name for name in columns if name.lower() not in left_out]
 
 
 def shape(changes: DataFrame) -> DataFrame:
-    """`changes` with the columns that their versions have besides, for their types."""
+    """`changes` with the columns that their versions have besides, for their types.
+
+    Raises SchemaMismatch if the source has columns of their names.
+    """
+    if clash := [name for name in changes.columns if name.lower() in (VALID_FROM, VALID_TO, CURRENT)]:
+        raise SchemaMismatch(
+            f"load: scd2 writes the columns {', '.join(clash)} itself, and the source has them too. Take them under "
+            f"other names: columns: {{{clash[0].strip('_')}: {{from: {clash[0]}}}}}. Silver is unchanged."
+        )
     begins = F.col(_MOMENT).alias(VALID_FROM)
     return changes.select(
         "*", begins, F.nullif(F.col(_MOMENT), F.col(_MOMENT)).alias(VALID_TO), F.lit(True).alias(CURRENT)
@@ -198,25 +236,26 @@ def _counts(
 ) -> RowCounts:
     """What becomes of each change: it begins a version, alters one, ends one, or none of these."""
     names = [quote(key) for key in keys]
-    then = existing.select(*names, VALID_FROM, _values(columns).alias("then"), F.col(VALID_TO).alias("ended"))
+    then = existing.select(*names, VALID_FROM, _values(columns).alias("__then"), F.col(VALID_TO).alias("__ended"))
     live = made.where(F.col(BATCH_ID).isNotNull())
-    both = live.withColumn("now", _values(columns)).join(then, [*keys, VALID_FROM], "left")
+    now = live.select(*names, VALID_FROM, VALID_TO, F.col(_MOMENT).alias(_KNOWN), _values(columns).alias("__now"))
+    both = now.join(then, [*keys, VALID_FROM], "left")
     written = both.select(
         *names,
-        F.when(F.col("then").isNull(), F.col(VALID_FROM)).otherwise(F.col(_MOMENT)).alias(_AT),
-        F.expr("CASE WHEN then IS NULL THEN 'inserted' WHEN then <> now THEN 'updated' END").alias("what"),
+        F.when(F.col("__then").isNull(), F.col(VALID_FROM)).otherwise(F.col(_KNOWN)).alias(_AT),
+        F.expr("CASE WHEN __then IS NULL THEN 'inserted' WHEN __then <> __now THEN 'updated' END").alias("__what"),
     )
     ended = both.where(F.col(VALID_TO).isNotNull()).select(
-        *names, F.col(VALID_TO).alias(_AT), F.expr(f"NOT (ended <=> {VALID_TO})").alias("ends")
+        *names, F.col(VALID_TO).alias(_AT), F.expr(f"NOT (__ended <=> {VALID_TO})").alias("__ends")
     )
-    joined = changes.select(*names, F.col(_MOMENT).alias(_AT), F.col(INGESTED_AT).isNull().alias("deletion"))
+    joined = changes.select(*names, F.col(_MOMENT).alias(_AT), F.col(INGESTED_AT).isNull().alias("__deletion"))
     for frame in (written, ended):
         joined = joined.join(frame, [*keys, _AT], "left")
     measures = {
         "read": "count(1)",
-        "inserted": "count_if(NOT deletion AND what = 'inserted')",
-        "updated": "count_if(NOT deletion AND what = 'updated')",
-        "deleted": "count_if(deletion AND ends)",
+        "inserted": "count_if(NOT __deletion AND __what = 'inserted')",
+        "updated": "count_if(NOT __deletion AND __what = 'updated')",
+        "deleted": "count_if(__deletion AND __ends)",
     }
     found = joined.agg(*(F.expr(sql).alias(name) for name, sql in measures.items())).collect()[0].asDict()
     retracted = made.where(F.col(BATCH_ID).isNull()).count()
