@@ -81,7 +81,7 @@ def test_a_new_column_begins_versions_where_it_is_tracked_and_readers_of_the_old
     wider = table(columns=columns, track=["amount", "colour"])
     file = bench.write("2.csv", "id,amount,note,at,colour\n1,10,a,2026-01-02,red\n2,20,b,2026-01-02,\n")
     loaded = bench.load(wider, file, day=2)
-    assert (loaded.rows.inserted, loaded.rows.unchanged) == (1, 1)
+    assert (loaded.rows.inserted, loaded.rows.updated) == (1, 1)
     assert [version[:2] for version in versions(bench)] == [(1, 10), (1, 10), (2, 20)]
 
 
