@@ -46,6 +46,7 @@ def _invoke(command: str, *arguments: str) -> Result:
     return CliRunner().invoke(app, [command, "shop.yaml", *arguments], prog_name="airflow-ingest")
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_a_profile_tells_what_columns_hold_and_what_changed(spark: "SparkSession") -> None:
     def write(rows: str) -> None:

@@ -50,6 +50,7 @@ def _rows() -> list[int]:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 @pytest.mark.usefixtures("spark_server")
 def test_a_restored_table_is_taken_on_from_where_it_stands() -> None:

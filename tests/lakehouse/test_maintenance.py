@@ -108,6 +108,7 @@ def append(bench: Workbench, path: str, number: int) -> None:
     ).save(path)
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 @pytest.mark.usefixtures("nothing_is_small")
 def test_a_sorted_table_is_sorted_again_where_rows_changed_alone(bench: Workbench) -> None:

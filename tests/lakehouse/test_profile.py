@@ -143,6 +143,7 @@ def test_what_is_hidden_or_long_is_not_shown(bench: Workbench) -> None:
     assert by_name(profiled(bench, "gold.pay"))["Salary"].max == "7"
 
 
+@pytest.mark.slow
 def test_a_profile_is_kept_used_again_and_compared_with_the_one_before(bench: Workbench) -> None:
     path = bench.lake.silver("orders")
 
