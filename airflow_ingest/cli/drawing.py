@@ -31,8 +31,10 @@ def tree(pipeline: Pipeline, graph: PipelineGraph) -> Tree:
     for step in graph.steps:
         if step.group not in branches:
             branches[step.group] = root.add(f"[bold cyan]{escape(step.group)}[/]")
-        above = [branches[name] for name in step.upstream if name in branches and step.kind is not StepKind.GOLD]
-        branches[step.id] = (above[-1] if above else branches[step.group]).add(_label(step, pipeline))
+        own = [name for name in step.upstream if name.startswith(f"{step.group}.") and step.kind is not StepKind.GOLD]
+        others = [] if step.kind is StepKind.GOLD else [name for name in step.upstream if name not in own]
+        after = f" [dim]after {escape(', '.join(others))}[/]" if others else ""
+        branches[step.id] = (branches[own[-1]] if own else branches[step.group]).add(_label(step, pipeline) + after)
     return root
 
 

@@ -12,7 +12,7 @@ from airflow_ingest.config import Gold, Table
 from airflow_ingest.lakehouse.batches import waiting_batches
 from airflow_ingest.lakehouse.bronze import batch_predicate, draft_batch, read_batch, read_for, refusal
 from airflow_ingest.lakehouse.commits import Place
-from airflow_ingest.lakehouse.errors import NothingToLoad
+from airflow_ingest.lakehouse.errors import NothingToLoad, SourceNotFound
 from airflow_ingest.lakehouse.gold.news import news_of
 from airflow_ingest.lakehouse.gold.refresh import predicate
 from airflow_ingest.lakehouse.lake import Lake
@@ -96,7 +96,10 @@ def _plan(spark: SparkSession, lake: Lake, table: Table, run: RunInfo, batch: Ba
     if table.silver is None:
         return plan.model_copy(update={"rows": RowCounts(read=rows.count())})
     own_properties(spark, lake, lake.silver(batch.table))
-    lookups = Lookups.of(spark, lake, table.silver)
+    try:
+        lookups = Lookups.of(spark, lake, table.silver)
+    except SourceNotFound as absent:
+        return plan.model_copy(update={"status": "wait", "reason": str(absent)})
     with judging(spark):
         judged = judge(spark, lake, batch.table, table, batch, lookups, rows)
         aggregated, aggregates = measuring(table, judged)

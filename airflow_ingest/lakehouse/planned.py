@@ -12,7 +12,8 @@ class TablePlan(Value):
     """What a run would do with one table.
 
     - `status`: `load`; `hold` where the gate would hold the batch; `skip`; `supersede` where a newer load is there;
-      `fail` where the run would end with an error, which is the `reason`
+      `wait` for a table that it looks values up in and that was never published; `fail` where the run would end with
+      an error, which is the `reason`
     - `batch`: with the files that would be read; `again` if it was loaded before, with `in_bronze` rows that give way
     - `rows`: their account; of a batch that would be held only what the gate finds, of a bronze table only `read`
     - `rejections`: rows by the reason of their rejection; a row with two reasons counts in both
@@ -22,7 +23,7 @@ class TablePlan(Value):
     """
 
     table: str
-    status: Literal["load", "hold", "skip", "supersede", "fail"] = "load"
+    status: Literal["load", "hold", "skip", "supersede", "wait", "fail"] = "load"
     reason: str = ""
     batch: Batch | None = None
     again: bool = False

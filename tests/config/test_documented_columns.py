@@ -1,12 +1,23 @@
 """The example of docs/columns.md is a sound pipeline, whose lookup is laid out before its use."""
 
+import io
 import re
 from pathlib import Path
 
+from rich.console import Console
+from rich.tree import Tree
+
+from airflow_ingest.cli.drawing import tree
 from airflow_ingest.config import parse_pipeline
 from airflow_ingest.graph import compile_graph
 
 PAGE = Path(__file__).parents[2] / "docs/columns.md"
+
+
+def drawn(found: Tree) -> str:
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(found)
+    return console.export_text()
 
 
 def test_the_example_validates_and_its_gate_waits_for_the_table_that_it_looks_into() -> None:
@@ -18,4 +29,5 @@ def test_the_example_validates_and_its_gate_waits_for_the_table_that_it_looks_in
     gate = steps["people.quality_gate"]
     assert gate.upstream == ("people.has_pending_batches", "countries.merge_silver")
     assert gate.trigger_rule == "none_failed"
+    assert "quality_gate after countries.merge_silver" in drawn(tree(pipeline, compile_graph(pipeline)))
     assert list(steps).index("countries.merge_silver") < list(steps).index("people.quality_gate")

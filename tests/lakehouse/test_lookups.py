@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from airflow_ingest.lakehouse import SchemaMismatch, SourceNotFound, ingest_bronze, merge_silver, quality_gate
+from airflow_ingest.lakehouse import (
+    SchemaMismatch,
+    SourceNotFound,
+    ingest_bronze,
+    merge_silver,
+    plan_table,
+    quality_gate,
+)
 from tests.lakehouse.conftest import Workbench, csv_table, run
 
 pytestmark = pytest.mark.spark
@@ -68,6 +75,8 @@ def test_what_cannot_be_looked_up_is_said_before_anything_is_judged(bench: Workb
     loaded = bench.ingest(flights(), bench.write("1.csv", "id,carrier\n1,aa\n"))
     with pytest.raises(SourceNotFound, match=r"silver\.carriers has no published version yet"):
         bench.gate(flights(), loaded)
+    planned = plan_table(bench.spark, bench.lake, "orders", flights(), run(1), files=str(bench.landing / "1.csv"))
+    assert planned.status == "wait"
     carriers(bench, 1, "AA,American,1")
     other = {**COLUMNS, "airline": {"lookup": {"table": "silver.carriers", "key": "code", "take": "nam"}}}
     with pytest.raises(SchemaMismatch, match="has no column nam, which a lookup takes"):
