@@ -17,6 +17,7 @@ from airflow_ingest.lakehouse.errors import (
     SourceNotFound,
     SourceUnreadable,
     TableOwnedByOther,
+    TransformError,
 )
 from airflow_ingest.lakehouse.lake import Lake
 
@@ -79,6 +80,7 @@ __all__ = [
     "TableProfile",
     "TableStatus",
     "Target",
+    "TransformError",
     "changes_since",
     "check_retention",
     "decide_held",
