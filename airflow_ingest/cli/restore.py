@@ -103,7 +103,7 @@ def _version_or_time(text: str, zone: str) -> int | datetime:
 
 def _told(plan: "RestorePlan", zone: str) -> Iterator[str]:
     yield f"{plan.table} would go back from version {plan.now} to version {plan.to}, of {_at(plan.at, zone)}"
-    yield f"undone, {len(plan.undone)} commits:"
+    yield f"undone, {len(plan.undone)} commit{'s' if len(plan.undone) > 1 else ''}:"
     yield from (f"  {line}" for line in _lines(plan.undone[:_LISTED], zone))
     if len(plan.undone) > _LISTED:
         yield f"  and {len(plan.undone) - _LISTED:,} more"

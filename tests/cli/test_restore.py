@@ -63,7 +63,7 @@ def test_a_restored_table_is_taken_on_from_where_it_stands() -> None:
     shown = _invoke("restore", "shop.yaml", "silver.orders", "--to", then, "--dry-run")
     assert shown.exit_code == 0, shown.output
     assert f"would go back from version {newest} to version {newest - 1}, of " in shown.stdout
-    assert "undone, 1 commits:" in shown.stdout
+    assert "undone, 1 commit:" in shown.stdout
     assert " of 2024-01-02, by run cli__backfill__2024-01-02" in shown.stdout
     assert "takes the batches undone from bronze again" in shown.stdout
     refused = _invoke("restore", "shop.yaml", "silver.orders", "--to", then, answer="n\n")
