@@ -18,7 +18,7 @@ from airflow_ingest.lakehouse.commits import Place, Stamp, generation, stamped, 
 from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.errors import ConflictError, LakehouseError, NothingToLoad, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, history, in_effect
+from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, history, in_effect, rows_put
 from airflow_ingest.lakehouse.masking import masked, masks_of
 from airflow_ingest.lakehouse.model import (
     ALREADY_APPLIED,
@@ -91,7 +91,7 @@ def ingest_bronze(
         raise told from None
     batch = Batch.from_dict(commit.metadata["batch"])
     source.loaded(spark, batch, commit.version)
-    read = commit.metrics.get("numOutputRows", 0)
+    read = rows_put(commit.metrics)
     return LoadResult.of_batch(
         STEP,
         batch,

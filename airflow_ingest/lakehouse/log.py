@@ -104,6 +104,14 @@ def told(commits: Iterable[Commit], key: str) -> Any:
     return next((commit.metadata[key] for commit in commits if commit.metadata.get(key) is not None), None)
 
 
+def rows_put(metrics: Mapping[str, int]) -> int:
+    """How many rows a write has put into a table.
+
+    Where a file held other rows beside those that gave way, Delta copies them, and counts them as written too.
+    """
+    return metrics.get("numOutputRows", 0) - metrics.get("numCopiedRows", 0)
+
+
 def is_missing_table(error: Exception) -> bool:
     """Whether `error` says that there is no Delta table at a path."""
     text = str(error)

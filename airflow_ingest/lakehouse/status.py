@@ -16,7 +16,7 @@ from airflow_ingest.lakehouse.commits import highest_of
 from airflow_ingest.lakehouse.dlq import STATUS_OPEN
 from airflow_ingest.lakehouse.failures import FailedLoad, failed_loads
 from airflow_ingest.lakehouse.gold.news import news_of
-from airflow_ingest.lakehouse.log import Commit, history, in_effect
+from airflow_ingest.lakehouse.log import Commit, history, in_effect, rows_put
 from airflow_ingest.lakehouse.model import Batch, Interval, Value
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _last(commit: Commit) -> LastLoad:
         interval=batch.interval,
         run_id=str(commit.metadata.get("run", batch.run_id)),
         at=commit.at,
-        rows=sum(merged) if merged else commit.metrics.get("numOutputRows", 0),
+        rows=sum(merged) if merged else rows_put(commit.metrics),
     )
 
 

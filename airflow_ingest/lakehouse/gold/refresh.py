@@ -20,7 +20,7 @@ from airflow_ingest.lakehouse.gold.news import news_of
 from airflow_ingest.lakehouse.gold.query import with_tables
 from airflow_ingest.lakehouse.gold.rules import judge_result
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import Commit
+from airflow_ingest.lakehouse.log import Commit, rows_put
 from airflow_ingest.lakehouse.model import ALREADY_APPLIED, LoadResult, RowCounts, RunInfo, short_hash
 from airflow_ingest.lakehouse.pins import NO_PINS, Pins, drawn, recalled
 from airflow_ingest.lakehouse.quality.results import record
@@ -74,7 +74,7 @@ def refresh_gold(
 
 
 def _loaded(name: str, commit: Commit, reason: str, started: float) -> LoadResult:
-    output = commit.metrics.get("numOutputRows", 0)
+    output = rows_put(commit.metrics)
     return LoadResult(
         step=STEP,
         table=name,

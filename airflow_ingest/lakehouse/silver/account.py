@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from airflow_ingest.config import Silver
 from airflow_ingest.lakehouse.errors import ReconciliationError
+from airflow_ingest.lakehouse.log import rows_put
 from airflow_ingest.lakehouse.model import Batch, RowCounts, Value
 from airflow_ingest.lakehouse.silver.rows import DEAD, same_key, wins
 
@@ -48,7 +49,7 @@ class Account(Value):
         if self.changes is not None:
             counts = self.changes
         elif not silver.by_key:
-            counts = RowCounts(read=metrics.get("numOutputRows", 0), inserted=metrics.get("numOutputRows", 0))
+            counts = RowCounts(read=rows_put(metrics), inserted=rows_put(metrics))
         else:
             lost = self.retracted
             counts = RowCounts(
