@@ -8,9 +8,8 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_ingest.config import Gold
+from airflow_ingest.lakehouse.feed import touched_values
 from airflow_ingest.lakehouse.gold.query import Origin, origin
-from airflow_ingest.lakehouse.log import is_feed_gone
-from airflow_ingest.lakehouse.sql import quote
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -46,31 +45,13 @@ def changed_partitions(
         return None
     if now[source.table] < taken[source.table]:
         return None
-    values = _changed_values(spark, paths[source.table], source.column, taken[source.table] + 1, now[source.table])
+    versions = taken[source.table] + 1, now[source.table]
+    rows = touched_values(spark, paths[source.table], [source.column], *versions, at_most=_TOO_MANY + 1)
+    values = None if rows is None else [row[0] for row in rows]
     if values is None or None in values:
         return None
     widened = _widened(gold, values)
     return None if widened is None or len(widened) > _TOO_MANY else widened
-
-
-def _changed_values(spark: SparkSession, path: str, column: str, first: int, last: int) -> list[Any] | None:
-    feed = (
-        spark.read.format("delta")
-        .option("readChangeFeed", True)
-        .option("startingVersion", first)
-        .option("endingVersion", last)
-        .load(path)
-        .select(quote(column))
-        .distinct()
-        .limit(_TOO_MANY + 1)
-    )
-    try:
-        rows = feed.collect()
-    except Exception as error:
-        if is_feed_gone(error):
-            return None
-        raise
-    return [row[0] for row in rows]
 
 
 def reach(gold: Gold) -> timedelta:

@@ -12,7 +12,8 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_ingest.lakehouse.commits import settings_of
-from airflow_ingest.lakehouse.log import Commit, history, in_effect, is_feed_gone
+from airflow_ingest.lakehouse.feed import touched_values
+from airflow_ingest.lakehouse.log import Commit, history, in_effect
 from airflow_ingest.lakehouse.maintenance.results import LayoutDone, LayoutPlan
 from airflow_ingest.lakehouse.maintenance.targets import Target
 from airflow_ingest.lakehouse.sql import literal, quote
@@ -125,22 +126,7 @@ def _changed_partitions(spark: SparkSession, path: str, detail: Row, last: Commi
     columns = list(detail["partitionColumns"])
     if not columns:
         return ""
-    feed = (
-        spark.read.format("delta")
-        .option("readChangeFeed", True)
-        .option("startingVersion", last.version + 1)
-        .option("endingVersion", newest.version)
-        .load(path)
-        .select(*map(quote, columns))
-        .distinct()
-        .limit(_TOO_MANY + 1)
-    )
-    try:
-        rows = feed.collect()
-    except Exception as error:
-        if is_feed_gone(error):
-            return ""
-        raise
+    rows = touched_values(spark, path, columns, last.version + 1, newest.version, at_most=_TOO_MANY + 1)
     if not rows or len(rows) > _TOO_MANY or not all(_is_plain(value) for row in rows for value in row):
         return ""
     return " WHERE " + " OR ".join(_partition(columns, row) for row in rows)
