@@ -78,7 +78,7 @@ class Merge:
         their keys now. `ranges` bound what the MERGE reads. A batch that comes `in_order` is newer than all before it,
         so that `load: insert` has only new keys to write, and rewrites no file.
         """
-        on = "\n  AND ".join([same_key(silver.keys), *_pruning(ranges)])
+        on = "\n  AND ".join([same_key(silver.keys), *_bounds(ranges, "t")])
         evolve = silver.schema_ == "evolve"
         newer = wins(silver, "s", "t")
         if silver.load == "insert" and in_order and not silver.sequence_by and redo is None:
@@ -99,7 +99,7 @@ class Merge:
     def of_versions(cls, silver: Silver, differs: str, ranges: Sequence[PartitionRange] = ()) -> Merge:
         """Versions go in by key and beginning; one of which `s` knows no batch is no more. See `other_values`."""
         begins = f"{column('t', VALID_FROM)} = {column('s', VALID_FROM)}"
-        on = "\n  AND ".join([same_key(silver.keys), begins, *_pruning(ranges)])
+        on = "\n  AND ".join([same_key(silver.keys), begins, *_bounds(ranges, "t")])
         same = [f"{column('t', name)} <=> {column('s', name)}" for name in (SEQUENCE, VALID_TO)]
         made = f"{column('s', BATCH_ID)} IS NOT NULL"
         return cls(
@@ -147,16 +147,12 @@ def _same_value(name: str, has_map: bool) -> str:
 
 def pruning(ranges: Sequence[PartitionRange]) -> str | None:
     """What holds for every row, of a table itself, that `ranges` can mean; None if they say nothing."""
-    bounds = (f"{quote(found.column)} BETWEEN {literal(found.low)} AND {literal(found.high)}" for found in ranges)
-    return " AND ".join(bounds) or None
+    return " AND ".join(_bounds(ranges)) or None
 
 
-def _pruning(ranges: Sequence[PartitionRange]) -> list[str]:
+def _bounds(ranges: Sequence[PartitionRange], alias: str = "") -> list[str]:
     return [
-        condition
+        f"{column(alias, found.column) if alias else quote(found.column)} {sign} {literal(bound)}"
         for found in ranges
-        for condition in (
-            f"{column('t', found.column)} >= {literal(found.low)}",
-            f"{column('t', found.column)} <= {literal(found.high)}",
-        )
+        for sign, bound in ((">=", found.low), ("<=", found.high))
     ]
