@@ -16,7 +16,7 @@ from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_ingest.lakehouse.errors import ConflictError
-from airflow_ingest.lakehouse.log import Commit, history, told
+from airflow_ingest.lakehouse.log import Commit, history
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
@@ -107,9 +107,8 @@ _NO_DATA = ("CREATE TABLE", "SET TBLPROPERTIES")
 
 
 def highest_of(commits: Sequence[Commit]) -> str | None:
-    """What the newest of `commits` that tells it tells of `Place.highest`."""
-    highest: str | None = told(commits, "highest")
-    return highest
+    """`Place.highest`, as `commits` tell it: of two loads side by side, the later commit may know the lower one."""
+    return max(filter(None, (commit.metadata.get("highest") for commit in commits)), default=None)
 
 
 def described(metadata: Mapping[str, Any]) -> Mapping[str, str]:

@@ -4,12 +4,15 @@ Every commit of silver says up to which version of bronze all batches are settle
 version of silver it was worked out from. What is pending follows from the newest such commit and from what was
 committed to either table since, so its price does not grow with the tables' age, and no batch is passed over: a batch
 stays behind until a commit of silver carries it.
+
+A load that derives keys from bronze does so with what silver had taken when it was worked out. A batch that was
+published between that and its commit is behind again: the rows that it lost against may be gone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from airflow_ingest.lakehouse.lake import Lake
 
 PROGRESS = "progress"
+DERIVED = "derived"
+"""In a commit of silver: for how many keys it asked all of bronze."""
 _NOTHING = -1
 
 
@@ -54,9 +59,9 @@ def progress_of(spark: SparkSession, lake: Lake, name: str) -> Progress:
     if silver and silver[-1].version > known.base + 1:
         silver = commits_after(spark, lake.silver(name), known.base)
         known = _newest(silver)
-    taken = {batch.key for batch in _batches(in_effect(silver))}
+    taken, again = _taken(silver)
     bronze = commits_after(spark, lake.bronze(name), known.bronze)
-    newest = {batch.id: batch for batch in known.behind}
+    newest = {batch.id: batch for batch in (*known.behind, *again)}
     if bronze and bronze[-1].version > known.bronze + 1:
         newest = {batch.id: batch for batch in _told_by_rows(spark, lake, name)} | newest
     newest |= {batch.id: batch for batch in _batches(reversed(list(in_effect(bronze))))}
@@ -65,6 +70,59 @@ def progress_of(spark: SparkSession, lake: Lake, name: str) -> Progress:
         base=silver[0].version if silver else _NOTHING,
         behind=tuple(batch.without_files() for batch in newest.values() if batch.key not in taken),
     )
+
+
+def passed_over(spark: SparkSession, lake: Lake, name: str, batch: Batch) -> list[Batch]:
+    """The batches that silver has to take once more, since a load of `batch` derived keys without them."""
+    return _taken(history(spark, lake.silver(name), LOOK_BACK), batch.id)[1]
+
+
+@dataclass(frozen=True)
+class _Gap:
+    """What a commit that derived keys did not know: silver's commits after `base`, and bronze's after `bronze`."""
+
+    own: str
+    version: int
+    base: int
+    bronze: int
+    behind: frozenset[tuple[str, int]]
+
+    @classmethod
+    def before(cls, commit: Commit) -> _Gap | None:
+        """The gap before `commit`; None if it has derived none."""
+        batch = commit.metadata.get("batch")
+        if not batch or not commit.metadata.get(DERIVED):
+            return None
+        known = Progress.from_dict(commit.metadata.get(PROGRESS) or {})
+        behind = frozenset(one.key for one in known.behind)
+        return cls(Batch.from_dict(batch).id, commit.version, known.base, known.bronze, behind)
+
+    def hides(self, commit: Commit) -> bool:
+        """Whether `commit` published what was not among the rows that the keys were derived from."""
+        if not self.base < commit.version < self.version or not commit.metadata.get("batch"):
+            return False
+        batch = Batch.from_dict(commit.metadata["batch"])
+        saw = Progress.from_dict(commit.metadata.get(PROGRESS) or {}).bronze
+        return batch.id != self.own and (batch.key in self.behind or saw > self.bronze)
+
+
+def _taken(silver: Iterable[Commit], by: str | None = None) -> tuple[set[tuple[str, int]], list[Batch]]:
+    """The batches that the commits of `silver`, newest first, have taken, and those to be taken once more.
+
+    With `by`, only loads of the batch with that id count as having derived keys.
+    """
+    gaps: list[_Gap] = []
+    taken: set[tuple[str, int]] = set()
+    again: dict[str, Batch] = {}
+    for commit in in_effect(silver):
+        for batch in _batches([commit]):
+            if batch.key not in taken and any(gap.hides(commit) for gap in gaps):
+                again.setdefault(batch.id, batch)
+            else:
+                taken.add(batch.key)
+        gap = _Gap.before(commit)
+        gaps += [gap] if gap and by in (None, gap.own) else []
+    return taken, sorted((one for one in again.values() if one.key not in taken), key=lambda one: one.order)
 
 
 def _told_by_rows(spark: SparkSession, lake: Lake, name: str) -> list[Batch]:

@@ -34,6 +34,7 @@ def commit(day: int | None) -> Commit:
         pytest.param(3, [commit(3)], False, id="the newest again"),
         pytest.param(3, [commit(4)], False, id="older than the newest"),
         pytest.param(3, [commit(None), commit(2)], True, id="others' commits are passed over"),
+        pytest.param(4, [commit(2), commit(4)], False, id="two that ran side by side: the later one knew the lower"),
         pytest.param(3, [], False, id="the log does not tell"),
         pytest.param(3, [commit(None)], False, id="others' commits alone"),
         pytest.param(None, [commit(2)], False, id="no interval"),

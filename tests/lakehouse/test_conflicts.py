@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from airflow_ingest.lakehouse import ConflictError, Lake, ingest_bronze, merge_silver, quality_gate
+from airflow_ingest.lakehouse import ConflictError, Lake, LoadResult, ingest_bronze, merge_silver, quality_gate
+from airflow_ingest.lakehouse.batches import waiting_batches
 from airflow_ingest.lakehouse.conflicts import ATTEMPTS, replanned
 from airflow_ingest.runtime import session
+from tests.chaos.faults import Write, watching
 from tests.lakehouse.conftest import Workbench, csv_table, run
 
 THEIRS = (
@@ -64,6 +67,42 @@ def test_any_other_error_is_not_tried_again(pauses: list[float]) -> None:
     with pytest.raises(RuntimeError, match="DIVIDE_BY_ZERO"):
         losing(1, "[DIVIDE_BY_ZERO] no")(None, LAKE, "t")
     assert pauses == []
+
+
+class Died(Exception):
+    """The task is gone; nothing after it runs."""
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("dies", [False, True], ids=["", "and the load that derived them dies at once"])
+def test_a_day_published_while_keys_are_derived_is_not_passed_over(bench: Workbench, dies: bool) -> None:
+    table, head = csv_table({"sequence_by": []}), "id,amount,note\n"
+    for day in (1, 4):
+        bench.load(table, bench.write(f"{day}.csv", f"{head}1,{day},x\n"), day=day)
+    third = bench.gate(table, bench.ingest(table, bench.write("3.csv", f"{head}1,3,x\n"), day=3), 3)
+    fourth = bench.gate(table, bench.ingest(table, bench.write("4.csv", head), day=4), 4)
+    published: list[LoadResult] = []
+
+    def others_first(write: Write) -> None:
+        if write.what == "merge silver/orders" and not published:
+            published.append(LoadResult(step="", table="orders"))
+            with session() as own:
+                published.append(merge_silver(own, bench.lake, "orders", table, run(3), third.batch, third))
+
+    def death(write: Write) -> None:
+        if dies and len(published) == 2:
+            raise Died
+
+    with watching(others_first, death), suppress(Died):
+        bench.merge(table, fourth, 4)
+    assert published[1].rows.superseded == 1
+    if dies:
+        assert bench.rows(bench.lake.silver("orders")) == [(1, 1, "x")]
+        (waiting,) = waiting_batches(bench.spark, bench.lake, "orders")
+        assert waiting.batch.id == third.batch.id
+        bench.merge(table, bench.gate(table, LoadResult(step="", table="orders", batch=waiting.batch), 5), 5)
+    assert bench.rows(bench.lake.silver("orders")) == [(1, 3, "x")]
+    assert waiting_batches(bench.spark, bench.lake, "orders") == ()
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from airflow_ingest.lakehouse.errors import ConflictError
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import Commit, commits_after, history
 from airflow_ingest.lakehouse.model import Batch, GateOutcome, PartitionRange, RowCounts, RunInfo
-from airflow_ingest.lakehouse.progress import Progress
+from airflow_ingest.lakehouse.progress import DERIVED, Progress
 from airflow_ingest.lakehouse.silver.account import ACCOUNT, Account, Retracted, left_alone
 from airflow_ingest.lakehouse.silver.earlier import Earlier, earlier_keys
 from airflow_ingest.lakehouse.silver.judged import silver_of
@@ -56,7 +56,6 @@ class Load:
 
     def merge(self, rows: DataFrame, columns: Sequence[str], place: Place, progress: Progress) -> Commit:
         """`rows` go in by their keys; what an earlier load of the batch put there and this one has not goes out."""
-        before = history(self.spark, self._path, 1)[0].version
         tombstones = self._tombstones()
         alive = tombstones.overtaking(rows, self.batch) if tombstones else rows
         redo, retracted = None, None
@@ -77,6 +76,7 @@ class Load:
         gate, lost = self.gate.rows if self.gate else None, retracted.account if retracted else Retracted()
         ranges = self.gate.partitions if self.gate and not retracted else ()
         stamp = self._with_account(Account(gate=gate, retracted=lost))
+        stamp = replace(stamp, metadata={**stamp.metadata, DERIVED: lost.lost}) if retracted else stamp
         try:
             if tombstones and (retracted or self.gate is None or self.gate.deletions):
                 deletions = retracted.beside(alive) if retracted else alive
@@ -86,8 +86,6 @@ class Load:
             in_order = place.first and self.batch.interval is not None
             merge_rows(self.spark, self._path, source, self._silver, stamp, ranges=ranges, redo=redo, in_order=in_order)
             commit = written(self.spark, self._path, stamp)
-            if retracted and others_between(self.spark, self._path, before, commit.version):
-                raise ConflictError(f"{self._path}: another load was published while keys were derived again.")
             if tombstones:
                 tombstones.check()
             if tombstones and retracted:

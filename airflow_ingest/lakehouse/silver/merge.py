@@ -24,7 +24,7 @@ from airflow_ingest.lakehouse.model import (
     RunInfo,
 )
 from airflow_ingest.lakehouse.pins import NO_PINS, Pins, recalled
-from airflow_ingest.lakehouse.progress import progress_of
+from airflow_ingest.lakehouse.progress import passed_over, progress_of
 from airflow_ingest.lakehouse.quality.gate import rule_version
 from airflow_ingest.lakehouse.silver.account import reconcile
 from airflow_ingest.lakehouse.silver.judged import judge, judging, published_rows, silver_of
@@ -99,6 +99,8 @@ def merge_silver(
             elif silver.deleting and silver.load == "merge":
                 load.finish(rows, judged.columns, progress)
             counts = load.counts(commit, rows)
+    for other in passed_over(spark, lake, name, batch) if silver.by_key and not place.first else ():
+        merge_silver(spark, lake, name, table, run, other)
     reconcile(path, batch, counts, complete=agreed is not None)
     return LoadResult.of_batch(
         STEP,

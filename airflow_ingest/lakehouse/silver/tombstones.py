@@ -16,7 +16,7 @@ from airflow_ingest.lakehouse.bronze import BATCH_ID
 from airflow_ingest.lakehouse.commits import Stamp, merge_from
 from airflow_ingest.lakehouse.errors import ConflictError
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import history, published
+from airflow_ingest.lakehouse.log import Commit, commits_after, history
 from airflow_ingest.lakehouse.model import Batch
 from airflow_ingest.lakehouse.silver.rows import DELETION, INGESTED_AT, INGESTED_BY, SEQUENCE, same_key
 from airflow_ingest.lakehouse.sql import column, literal, quote
@@ -92,12 +92,9 @@ class Tombstones:
         self._merge(keys, stamp, f"WHEN MATCHED AND {column('t', BATCH_ID)} = {literal(batch.id)} THEN DELETE")
 
     def check(self) -> None:
-        """Raises ConflictError if another writer has deleted since: rows published meanwhile may be overtaken.
-
-        Maintenance deletes nothing.
-        """
-        now = published(self.spark, _path(self.lake, self.table))
-        if now is not None and now.rows > self.version:
+        """Raises ConflictError if another writer has deleted since: rows published meanwhile may be overtaken."""
+        since = commits_after(self.spark, _path(self.lake, self.table), self.version)
+        if any(_buries(commit) for commit in since):
             raise ConflictError(f"{_path(self.lake, self.table)}: another load deleted keys meanwhile.")
 
     def read(self) -> DataFrame:
@@ -108,6 +105,13 @@ class Tombstones:
     def _merge(self, source: DataFrame, stamp: Stamp, *clauses: str) -> None:
         into = f"MERGE INTO {sql_table(_path(self.lake, self.table))} AS t USING {_VIEW} AS s ON {same_key(self.keys)} "
         merge_from(self.spark, source, _VIEW, into + " ".join(clauses), stamp)
+
+
+def _buries(commit: Commit) -> bool:
+    """Whether there can be other tombstones after `commit`: not after maintenance, nor a load that repeats itself."""
+    if commit.operation == "MERGE":
+        return any(commit.metrics.get(name, 0) for name in ("numTargetRowsInserted", "numTargetRowsUpdated"))
+    return commit.changes_rows and commit.operation != "CREATE TABLE"
 
 
 def _path(lake: Lake, table: str) -> str:
