@@ -120,7 +120,7 @@ def _print(pipeline: str, done: "Sequence[Maintained]", *, dry_run: bool) -> Non
             _change(f"{table.files_before:,}", f"{table.files_after:,}"),
             _change(decimal(table.bytes_before), decimal(table.bytes_after)),
             "?" if table.removed_files is None else f"{table.removed_files:,}",
-            escape("; ".join(filter(None, [table.layout, table.reason.partition("\n")[0]]))),
+            escape("; ".join(filter(None, [table.layout, _forgotten(table), table.reason.partition("\n")[0]]))),
             f"{table.seconds:.1f}",
         )
     out.print(drawn)
@@ -133,6 +133,10 @@ def _print(pipeline: str, done: "Sequence[Maintained]", *, dry_run: bool) -> Non
 
 def _state(table: "Maintained") -> str:
     return "to be maintained" if table.dry_run and table.status == "maintained" else table.status
+
+
+def _forgotten(table: "Maintained") -> str:
+    return f"{table.forgotten:,} rows {'to be ' if table.dry_run else ''}forgotten" if table.forgotten else ""
 
 
 def _change(before: str, after: str) -> str:

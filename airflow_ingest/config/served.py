@@ -11,15 +11,12 @@ UNSERVED_KEYS = {
     "Pipeline": words("sla alerts circuit_breaker"),
     "Table": words("sla"),
     "Source": words("rest kafka"),
-    "Silver": words("ignore_null_updates tombstone_retention"),
 }
 UNSERVED_RULES = words("duplicate_rate relationships freshness drift sql")
 UNSERVED_VALUES = {
-    ("Silver", "deletes"): words("soft"),
     ("Gold", "load"): words("merge"),
 }
 SERVED_VALUES = {
-    ("Silver", "deletes"): ("hard",),
     ("Gold", "load"): ("overwrite", "replace"),
 }
 

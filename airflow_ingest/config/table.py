@@ -207,8 +207,14 @@ class Silver(Block):
     )
     operations: Operations | None = Field(None, description="A column that says what each row does.")
     images: Images | None = Field(None, description="Columns that hold the row before and after the change.")
-    ignore_null_updates: bool | None = Field(None, description="A NULL in an update keeps the old value.")
-    tombstone_retention: Duration | None = Field(None, description="How long deletions are remembered.")
+    ignore_null_updates: bool | None = Field(
+        None, description="A change need not have all columns: what is NULL in it keeps the value before it."
+    )
+    tombstone_retention: Duration | None = Field(
+        None,
+        description="For how long a deletion is remembered, so that an older change which comes later stays dead. Left "
+        "out: for ever. Maintenance forgets.",
+    )
     track: list[str] | None = Field(
         None,
         description="With `load: scd2`: the columns whose changes begin a version; left out: all but `keys`, "
@@ -234,6 +240,21 @@ class Silver(Block):
     def by_key(self) -> bool:
         """Whether a batch's rows go in by their keys; otherwise they take the place of other rows."""
         return self.load in ("insert", "merge", "scd2")
+
+    @property
+    def soft(self) -> bool:
+        """Whether a deleted row stays, with `_deleted_at`."""
+        return self.load == "merge" and self.deletes == "soft"
+
+    @property
+    def partial(self) -> bool:
+        """Whether a change need not have all values of its row."""
+        return self.load in ("merge", "scd2") and bool(self.ignore_null_updates)
+
+    @property
+    def worked_out(self) -> bool:
+        """Whether rows follow from more than the newest change of their key."""
+        return self.load == "scd2" or self.soft or self.partial
 
     @property
     def deleting(self) -> bool:

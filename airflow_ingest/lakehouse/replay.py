@@ -22,6 +22,7 @@ from airflow_ingest.lakehouse.log import LOOK_BACK, history
 from airflow_ingest.lakehouse.masking import hidden, masks_of
 from airflow_ingest.lakehouse.model import ReplayResult, RunInfo
 from airflow_ingest.lakehouse.progress import progress_of
+from airflow_ingest.lakehouse.silver.changes import Changes
 from airflow_ingest.lakehouse.silver.judged import (
     ERRORS,
     SOURCE,
@@ -31,11 +32,11 @@ from airflow_ingest.lakehouse.silver.judged import (
     published_rows,
     silver_of,
 )
-from airflow_ingest.lakehouse.silver.load import merge_rows, merge_versions, others_between
+from airflow_ingest.lakehouse.silver.load import merge_rows, others_between
 from airflow_ingest.lakehouse.silver.lookups import Lookups
 from airflow_ingest.lakehouse.silver.retraction import derived_rows
 from airflow_ingest.lakehouse.silver.tombstones import Tombstones
-from airflow_ingest.lakehouse.silver.versions import history_of, shape
+from airflow_ingest.lakehouse.silver.working_out import merge_outcome, shaped, worked_out
 from airflow_ingest.lakehouse.sources.base import SOURCE_FILE
 from airflow_ingest.lakehouse.sql import table as sql_table
 from airflow_ingest.lakehouse.tables import change_feed, ensure
@@ -160,7 +161,7 @@ def _merge(
 ) -> int:
     silver, path = silver_of(table), lake.silver(name)
     rows = published_rows(judged, run)
-    if silver.load == "scd2":
+    if silver.worked_out:
         return _keep(spark, lake, name, table, run, judged, rows, lookups)
     ensure(spark, lake, path, rows, partition_by=silver.partition_by, table_properties=change_feed(rows.columns))
     stamp = Stamp.now(f"{name}/replay", pipeline=lake.pipeline, layer="silver", table=name, run=run.run_id)
@@ -186,30 +187,33 @@ def _keep(
 ) -> int:
     """Replayed rows are changes among those that bronze holds."""
     silver, path = silver_of(table), lake.silver(name)
-    shaped = shape(rows)
-    ensure(spark, lake, path, shaped, partition_by=silver.partition_by, table_properties=change_feed(shaped.columns))
+    as_silver = shaped(rows, silver)
+    feed = change_feed(as_silver.columns)
+    ensure(spark, lake, path, as_silver, partition_by=silver.partition_by, table_properties=feed)
     before = history(spark, path, 1)[0].version
-    target = spark.read.format("delta").option("versionAsOf", before).load(path)
     tombstones = Tombstones.now(spark, lake, name, silver.keys) if silver.deleting else None
     progress = progress_of(spark, lake, name)
-    found = history_of(
-        silver,
-        judged.columns,
-        rows,
-        target,
-        tombstones,
-        lambda: derived_rows(spark, lake, table, name, progress, run, lookups),
+    beside = judged if silver.load == "merge" else None
+    found = worked_out(
+        Changes(
+            silver,
+            judged.columns,
+            rows,
+            spark.read.format("delta").option("versionAsOf", before).load(path),
+            tombstones,
+            lambda: derived_rows(spark, lake, table, name, progress, run, lookups, beside=beside),
+        )
     )
     stamp = Stamp.now(f"{name}/replay", pipeline=lake.pipeline, layer="silver", table=name, run=run.run_id)
     try:
         if tombstones:
             tombstones = tombstones.bury(found.deletions, _for_tombstones(stamp))
-        merge_versions(spark, path, found, silver, judged.columns, stamp)
+        merge_outcome(spark, path, found, silver, judged.columns, stamp)
     finally:
         found.release()
     version = written(spark, path, stamp).version
     if others_between(spark, path, before, version):
-        raise ConflictError(f"{path}: another load was published while versions were made.")
+        raise ConflictError(f"{path}: another load was published while its rows were worked out.")
     if tombstones:
         tombstones.check()
     return version

@@ -78,6 +78,7 @@ def describe_maintenance(done: Maintained) -> str:
     """What was done with one table, in a line."""
     removed = "" if not done.removed_files else f"; {done.removed_files:,} files of older versions removed"
     files = f"{done.files_before:,} → {done.files_after:,} files, {done.bytes_before:,} → {done.bytes_after:,} bytes"
+    removed += f"; {done.forgotten:,} rows forgotten" if done.forgotten else ""
     reason = f" ({done.reason})" if done.reason else ""
     return f"maintenance {done.table}: {done.status}{reason}; {done.layout}: {files}{removed}; {done.seconds:.1f} s"
 

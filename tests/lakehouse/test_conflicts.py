@@ -107,6 +107,28 @@ def test_a_day_published_while_keys_are_derived_is_not_passed_over(bench: Workbe
 
 @pytest.mark.slow
 @pytest.mark.spark
+def test_two_runs_that_take_the_same_rows_back_both_add_up(bench: Workbench) -> None:
+    table, head = csv_table({"sequence_by": []}), "id,amount,note\n"
+    bench.load(table, bench.write("1.csv", f"{head}1,1,x\n"), day=1)
+    bench.load(table, bench.write("4.csv", f"{head}1,4,x\n2,4,x\n"), day=4)
+    fourth = bench.gate(table, bench.ingest(table, bench.write("4.csv", f"{head}3,4,x\n"), day=4), 4)
+    twins: list[LoadResult] = []
+
+    def twin_first(write: Write) -> None:
+        if write.what == "merge silver/orders" and not twins:
+            twins.append(LoadResult(step="", table="orders"))
+            with session() as own:
+                twins.append(merge_silver(own, bench.lake, "orders", table, run(4), fourth.batch, fourth))
+
+    with watching(twin_first, lambda write: None):
+        second = bench.merge(table, fourth, 4)
+    assert (twins[1].rows.inserted, twins[1].rows.retracted) == (1, 2)
+    assert (second.rows.written, second.rows.unchanged, second.rows.unaccounted) == (0, 1, 0)
+    assert bench.rows(bench.lake.silver("orders")) == [(1, 1, "x"), (3, 4, "x")]
+
+
+@pytest.mark.slow
+@pytest.mark.spark
 def test_the_same_days_loaded_side_by_side_end_as_loaded_once(bench: Workbench) -> None:
     table = csv_table({"sequence_by": []})
     files = {

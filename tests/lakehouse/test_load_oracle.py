@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -84,6 +85,24 @@ def newest(days: Mapping[int, list[Row]]) -> list[tuple[Any, ...]]:
     return [row.value for row in ends if row.op != "D"]
 
 
+def states(days: Mapping[int, list[Row]], *, partial: bool, soft: bool) -> list[tuple[Any, ...]]:
+    """What is left of each key, walking through its changes; softly deleted, its last values and that it is deleted."""
+    found: list[tuple[Any, ...]] = []
+    for rows in by_key(every(days)).values():
+        state: tuple[Any, ...] | None = None
+        deleted = False
+        for row in sorted(rows, key=lambda row: row.sequence):
+            if row.op == "D":
+                deleted = True
+            elif partial and state is not None and not deleted:
+                state = tuple(old if new is None else new for old, new in zip(state, row.value, strict=True))
+            else:
+                state, deleted = row.value, False
+        if state is not None and (soft or not deleted):
+            found.append((*state, deleted) if soft else state)
+    return found
+
+
 def newest_day(days: Mapping[int, list[Row]]) -> list[tuple[Any, ...]]:
     return newest({max(days): days[max(days)]})
 
@@ -134,6 +153,24 @@ LOADS: dict[str, tuple[dict[str, Any], Oracle]] = {
     "insert, as it comes": ({"load": "insert", "keys": ["id"]}, first),
     "merge": ({"keys": ["id"], "sequence_by": ["at"]}, newest),
     "merge with operations": ({"keys": ["id"], "sequence_by": ["at"], "operations": OPERATIONS}, newest),
+    "merge, softly deleted": (
+        {"keys": ["id"], "sequence_by": ["at"], "operations": OPERATIONS, "deletes": "soft"},
+        partial(states, partial=False, soft=True),
+    ),
+    "merge of partial changes": (
+        {"keys": ["id"], "sequence_by": ["at"], "operations": OPERATIONS, "ignore_null_updates": True},
+        partial(states, partial=True, soft=False),
+    ),
+    "merge of partial changes, softly deleted": (
+        {
+            "keys": ["id"],
+            "sequence_by": ["at"],
+            "operations": OPERATIONS,
+            "ignore_null_updates": True,
+            "deletes": "soft",
+        },
+        partial(states, partial=True, soft=True),
+    ),
     "replace": (
         {"load": "replace", "replace_where": "day = '{{ ds }}'", "keys": ["id"], "sequence_by": ["at"]},
         each_day,
@@ -144,7 +181,7 @@ LOADS: dict[str, tuple[dict[str, Any], Oracle]] = {
     ),
     "overwrite": ({"load": "overwrite", "keys": ["id"], "sequence_by": ["at"]}, newest_day),
 }
-DELETING = ("merge with operations", "scd2")
+DELETING = {load for load, (silver, _) in LOADS.items() if "operations" in silver}
 
 
 def rows_of(number: int, load: str) -> st.SearchStrategy[list[Row]]:
@@ -211,7 +248,9 @@ def test_the_table_is_what_the_rows_make_of_it_in_whatever_order_they_come(
             apart = {row.moment if load == "scd2" else row.key for row in good}
             assert loaded.rows.deduplicated == len(good) - len(apart)
         valid = ["_valid_from", "_valid_to", "_current"] if load == "scd2" else []
-        found = bench.rows(bench.lake.silver("orders"), "id", "amount", "note", *valid)
+        soft = ["_deleted_at"] if silver.get("deletes") == "soft" else []
+        rows_now = bench.rows(bench.lake.silver("orders"), "id", "amount", "note", *valid, *soft)
+        found = sorted(((*row[:-1], row[-1] is not None) if soft else row for row in rows_now), key=repr)
         assert found == sorted(oracle(days), key=repr), (load, days)
 
 

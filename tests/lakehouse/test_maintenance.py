@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from airflow_ingest.lakehouse import (
 )
 from airflow_ingest.lakehouse import log as log_module
 from airflow_ingest.lakehouse.commits import described
-from airflow_ingest.lakehouse.log import Commit, Published, history, published
+from airflow_ingest.lakehouse.log import Commit, history, published
 from airflow_ingest.lakehouse.maintenance import layout, run, vacuum
 from airflow_ingest.lakehouse.maintenance.layout import LARGEST_FILE, LEAST_FILE, file_size
 from airflow_ingest.lakehouse.maintenance.retention import retention
@@ -330,13 +331,24 @@ def test_rows_are_what_they_are_since_the_last_commit_that_changed_them(
     assert (found.version, found.rows) == (len(operations) - 1, version)
 
 
-def test_deletions_are_checked_against_rows_and_not_against_maintenance(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("operation", "metrics", "conflict"),
+    [
+        ("MERGE", {"numTargetRowsInserted": 1}, True),
+        ("MERGE", {"numTargetRowsUpdated": 1}, True),
+        ("MERGE", {"numTargetRowsInserted": 0, "numTargetRowsUpdated": 0}, False),
+        ("DELETE", {"numDeletedRows": 3}, False),
+        ("OPTIMIZE", {}, False),
+        ("RESTORE", {}, True),
+    ],
+)
+def test_deletions_are_checked_against_what_buries_and_not_against_maintenance(
+    operation: str, metrics: dict[str, int], conflict: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     nothing: Any = None
     taken = tombstones.Tombstones(nothing, Lake("lake", "shop"), "orders", ("id",), version=3)
-    monkeypatch.setattr(tombstones, "published", lambda spark, path: Published(version=5, rows=3))
-    taken.check()
-    monkeypatch.setattr(tombstones, "published", lambda spark, path: Published(version=5, rows=4))
-    with pytest.raises(ConflictError):
+    monkeypatch.setattr(tombstones, "commits_after", lambda spark, path, version: [Commit(4, operation, {}, metrics)])
+    with pytest.raises(ConflictError) if conflict else nullcontext():
         taken.check()
 
 
@@ -365,7 +377,8 @@ tables:
   raw: {source: {files: x.csv, format: csv}}
   orders:
     source: {files: x.csv, format: csv}
-    silver: {columns: {id: int, day: date}, keys: [id], cluster_by: [day], delete_when: "op = 'D'"}
+    silver:
+      {columns: {id: int, day: date}, keys: [id], cluster_by: [day], delete_when: "op = 'D'", tombstone_retention: 90d}
 gold:
   daily: {sql: "SELECT day, count(*) AS n FROM silver.orders GROUP BY day", optimize: {zorder_by: [day]}}
 """
@@ -382,6 +395,7 @@ gold:
         "ops.ledger",
         "ops.quality_results",
     }
+    assert targets["ops.tombstones/orders"].forget_after == timedelta(days=90)
     assert targets["silver.orders"].cluster_by == ("day",)
     assert targets["gold.daily"].zorder_by == ("day",)
     assert [name for name, target in targets.items() if target.is_shared] == list(targets)[-4:]

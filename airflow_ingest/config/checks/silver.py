@@ -16,7 +16,6 @@ from airflow_ingest.config.checks.names import (
 )
 from airflow_ingest.config.checks.types import type_problem
 from airflow_ingest.config.report import Report, block, is_absent, texts
-from airflow_ingest.config.served import check_served, check_served_value
 from airflow_ingest.config.table import Silver
 from airflow_ingest.config.values import KeyPath, one_of, quote, unexpanded
 
@@ -35,7 +34,6 @@ def silver_columns(silver: dict[str, Any], what: str) -> Names | None:
 
 def check_silver(silver: dict[str, Any], at: KeyPath, report: Report, columns: Names | None) -> None:
     """Check the plain data of a table's `silver`."""
-    check_served("Silver", silver, at, report)
     transform = silver.get("transform")
     if isinstance(transform, str) and not _FUNCTION.match(transform):
         report.add((*at, "transform"), f"{quote(transform)} names no function", "Write my_package.module:function.")
@@ -173,7 +171,6 @@ def _check_load(silver: dict[str, Any], at: KeyPath, report: Report) -> None:
     if not isinstance(load, str):
         return
     path = (*at, "load")
-    check_served_value("Silver", "deletes", silver.get("deletes"), (*at, "deletes"), report)
     if load in ("merge", "insert", "scd2") and is_absent(silver, "keys", Silver):
         hint = "Name the columns that identify a row in `keys`, or use load: overwrite."
         report.add(path, f"load: {load} needs keys", hint)

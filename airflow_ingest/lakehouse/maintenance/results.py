@@ -49,6 +49,7 @@ class Maintained(Value):
     - `layout`: what its files are like now; `reason`: why they, or the files of the past, were left alone
     - `files_before` … `bytes_after`: the files that hold the table's rows
     - `removed_files`: files of older versions that VACUUM deleted; None where Delta does not tell
+    - `forgotten`: rows that were kept for as long as they had to be
     - `version`: the table's newest version
     - `statements`: what a dry run would execute
     """
@@ -62,6 +63,7 @@ class Maintained(Value):
     bytes_before: int = 0
     bytes_after: int = 0
     removed_files: int | None = 0
+    forgotten: int = 0
     version: int | None = None
     dry_run: bool = False
     statements: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from airflow_ingest.lakehouse.commits import described
 from airflow_ingest.lakehouse.conflicts import is_conflict, winner
 from airflow_ingest.lakehouse.errors import LakehouseError
 from airflow_ingest.lakehouse.log import history
+from airflow_ingest.lakehouse.maintenance.forgetting import forget
 from airflow_ingest.lakehouse.maintenance.layout import LAYOUT, apply_layout, plan_layout
 from airflow_ingest.lakehouse.maintenance.results import LayoutPlan, Maintained
 from airflow_ingest.lakehouse.maintenance.retention import PROPERTY, check_retention, retention
@@ -34,7 +35,7 @@ def maintain_table(
     retain: timedelta | None = None,
     dry_run: bool = False,
 ) -> Maintained | None:
-    """Looks after one table of a lake; None if it is not there yet. No row changes.
+    """Looks after one table of a lake; None if it is not there yet. No row changes, but for what it is to forget.
 
     A load that commits meanwhile goes first: the table is left for `next time`, and nothing fails. `retain` is how
     long files of older versions are kept; left out, as long as the table's property says, and seven days at least.
@@ -64,6 +65,10 @@ def maintain_table(
     )
     told = {"pipeline": lake.pipeline, "layer": target.layer, "table": target.name, "run": run_id}
     try:
+        if target.forget_after is not None:
+            statement, forgotten = forget(spark, path, target.forget_after, described(told), dry_run=dry_run)
+            statements = (statement, *done.statements) if dry_run and forgotten else done.statements
+            done = done.model_copy(update={"forgotten": forgotten, "statements": statements})
         if plan.statements and not dry_run:
             done = _laid_out(spark, path, plan, done, {**told, LAYOUT: plan.layout})
         removed = vacuum(spark, path, keep, commits, described(told), dry_run=dry_run)
@@ -75,7 +80,7 @@ def maintain_table(
             raise told_better from error
         raise
     done = done.model_copy(update={"removed_files": removed.files, "version": removed.version or done.version})
-    worked = bool(done.statements) or done.version != commits[0].version or not removed.reason
+    worked = bool(done.statements or done.forgotten) or done.version != commits[0].version or not removed.reason
     reason = "; ".join(filter(None, [done.reason, removed.reason]))
     told_last = {"status": "maintained" if worked else "left alone", "reason": reason, "seconds": _since(started)}
     return done.model_copy(update=told_last)

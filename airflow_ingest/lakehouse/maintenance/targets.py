@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_ingest.lakehouse.model import Value
@@ -18,12 +19,14 @@ BOOKS = ("batches", "failed_loads", "ledger", "quality_results")
 class Target(Value):
     """One Delta table of a lake: `table` is its layer and name, such as `silver.orders`.
 
-    Its files are sorted by `zorder_by` or clustered by `cluster_by`; without either they are only made larger.
+    Its files are sorted by `zorder_by` or clustered by `cluster_by`; without either they are only made larger. Rows
+    older than `forget_after` are forgotten, which only tombstones can be.
     """
 
     table: str
     zorder_by: tuple[str, ...] = ()
     cluster_by: tuple[str, ...] = ()
+    forget_after: timedelta | None = None
 
     @property
     def layer(self) -> str:
@@ -55,8 +58,8 @@ def _targets(pipeline: Pipeline) -> Iterator[Target]:
             continue
         yield Target(table=f"silver.{name}", cluster_by=tuple(table.silver.cluster_by))
         yield Target(table=f"dlq.{name}")
-        if table.silver.delete_when is not None:
-            yield Target(table=f"ops.tombstones/{name}")
+        if table.silver.deleting:
+            yield Target(table=f"ops.tombstones/{name}", forget_after=table.silver.tombstone_retention)
     for name, gold in pipeline.gold.items():
         zorder_by = tuple(gold.optimize.zorder_by) if gold.optimize else ()
         yield Target(table=f"gold.{name}", zorder_by=zorder_by, cluster_by=tuple(gold.cluster_by))

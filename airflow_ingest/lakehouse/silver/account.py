@@ -62,7 +62,9 @@ class Account(Value):
         if self.gate is None:
             return counts
         return self.gate.model_copy(
-            update=counts.model_dump(include={"inserted", "updated", "deleted", "unchanged", "retracted"}),
+            update=counts.model_dump(
+                include={"inserted", "updated", "deleted", "unchanged", "superseded", "retracted"}
+            ),
         )
 
 

@@ -34,6 +34,10 @@ class Earlier:
             self.keys.unpersist()
 
 
+NEVER = Earlier()
+"""There was no earlier load of the batch."""
+
+
 def earlier_keys(spark: SparkSession, lake: Lake, table: Table, batch: Batch, lookups: Lookups) -> Earlier:
     """The keys that `batch` had when silver took it last, and maybe more: today's rules need not be those of then.
 

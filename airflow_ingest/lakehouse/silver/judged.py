@@ -20,6 +20,7 @@ from airflow_ingest.lakehouse.dlq import ORDINAL, with_fixes, with_ordinals
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.model import Batch, RunInfo
 from airflow_ingest.lakehouse.quality.row_rules import failing_condition
+from airflow_ingest.lakehouse.silver.folding import HELPERS, folded
 from airflow_ingest.lakehouse.silver.images import with_images
 from airflow_ingest.lakehouse.silver.lookups import Lookups, as_sql
 from airflow_ingest.lakehouse.silver.operations import deletes, unknown_operations
@@ -60,6 +61,7 @@ class Judged:
     has not, which are NULL in `rows`.
     """
 
+    silver: Silver
     rows: DataFrame
     selected: tuple[Projected, ...]
     checks: tuple[Check, ...]
@@ -166,6 +168,7 @@ def judge_rows(
         .withColumn(SEQUENCE, _sequence(silver.sequence_by))
     )
     return Judged(
+        silver=silver,
         rows=judged.withColumn(RANK, F.expr(_rank(silver))),
         selected=tuple(columns),
         checks=(*before, *after),
@@ -174,13 +177,21 @@ def judge_rows(
 
 
 def published_rows(judged: Judged, run: RunInfo) -> DataFrame:
-    """The accepted rows of `judged`, one per key, as silver holds them; a deletion has no `_ingested_at`."""
-    return judged.rows.where(F.expr(PUBLISHED)).select(
+    """The accepted rows of `judged`, one per key, as silver holds them; a deletion has no `_ingested_at`.
+
+    Where silver's row follows from more than its newest change, the columns of `lakehouse.silver.folding` are beside.
+    """
+    is_folded = judged.silver.soft or (judged.silver.partial and judged.silver.load == "merge")
+    rows = judged.rows.where(F.expr(ACCEPTED if is_folded else PUBLISHED))
+    if is_folded:
+        rows = folded(rows, judged.columns, judged.silver, DELETES)
+    return rows.select(
         *(F.col(quote(name)) for name in judged.columns),
         F.col(SEQUENCE),
         F.col(BATCH_ID),
         F.when(~F.col(DELETES), F.current_timestamp()).alias(INGESTED_AT),
         F.lit(run.run_id).alias(INGESTED_BY),
+        *(HELPERS if is_folded else ()),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame, SparkSession
@@ -15,14 +15,16 @@ from airflow_ingest.lakehouse.log import Commit, commits_after, history
 from airflow_ingest.lakehouse.model import Batch, GateOutcome, PartitionRange, RowCounts, RunInfo
 from airflow_ingest.lakehouse.progress import DERIVED, Progress
 from airflow_ingest.lakehouse.silver.account import ACCOUNT, Account, Retracted, left_alone
-from airflow_ingest.lakehouse.silver.earlier import Earlier, earlier_keys
+from airflow_ingest.lakehouse.silver.changes import Changes
+from airflow_ingest.lakehouse.silver.earlier import NEVER, Earlier, earlier_keys
 from airflow_ingest.lakehouse.silver.judged import silver_of
 from airflow_ingest.lakehouse.silver.lookups import Lookups
 from airflow_ingest.lakehouse.silver.regions import REGION, Region
 from airflow_ingest.lakehouse.silver.retraction import derived_rows, retraction
-from airflow_ingest.lakehouse.silver.statement import SOURCE_VIEW, Merge, Redo, other_values, pruning
+from airflow_ingest.lakehouse.silver.statement import SOURCE_VIEW, Merge, Redo, pruning, without_repartitioning
 from airflow_ingest.lakehouse.silver.tombstones import Tombstones
-from airflow_ingest.lakehouse.silver.versions import History, history_of
+from airflow_ingest.lakehouse.silver.working_out import merge_outcome, worked_out
+from airflow_ingest.lakehouse.sql import quote
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,15 @@ class Load:
     @property
     def _path(self) -> str:
         return self.lake.silver(self.batch.table)
+
+    def publish(
+        self, rows: DataFrame, columns: Sequence[str], place: Place, progress: Progress, region: Region | None
+    ) -> Commit:
+        """`rows` with the values `columns` go into silver as the configuration says: see `put`, `keep` and `merge`."""
+        if region is not None:
+            return self.put(rows, region)
+        load = self.keep if self._silver.worked_out else self.merge
+        return load(rows, columns, place, progress)
 
     def put(self, rows: DataFrame, region: Region) -> Commit:
         """`rows` take the place of what is in `region`; of two that are both the first there, Delta takes one."""
@@ -96,50 +107,64 @@ class Load:
         return commit
 
     def keep(self, rows: DataFrame, columns: Sequence[str], place: Place, progress: Progress) -> Commit:
-        """`rows` are changes, of which the versions of their keys are made."""
+        """`rows` are changes, of which the rows of their keys are worked out."""
         before = history(self.spark, self._path, 1)[0].version
-        silver, tombstones = self._silver, self._tombstones()
-        target = self.spark.read.format("delta").option("versionAsOf", before).load(self._path)
-        earlier = Earlier() if place.first else self._earlier()
-        found = history_of(
-            silver,
-            columns,
-            rows,
-            target,
-            tombstones,
-            lambda: derived_rows(
-                self.spark, self.lake, self.table, self.batch.table, progress, self.run, self.lookups, batch=self.batch
-            ),
-            earlier.keys,
-            all_keys=earlier.unknown,
-            within=pruning(self.gate.partitions) if self.gate else None,
+        earlier = NEVER if place.first else earlier_keys(self.spark, self.lake, self.table, self.batch, self.lookups)
+        tombstones = self._tombstones()
+        found = worked_out(
+            Changes(
+                self._silver,
+                columns,
+                rows,
+                self.spark.read.format("delta").option("versionAsOf", before).load(self._path),
+                tombstones,
+                lambda: derived_rows(
+                    self.spark,
+                    self.lake,
+                    self.table,
+                    self.batch.table,
+                    progress,
+                    self.run,
+                    self.lookups,
+                    batch=self.batch,
+                ),
+                self._with_buried(earlier, tombstones),
+                within=pruning(self.gate.partitions) if self.gate else None,
+            )
         )
         stamp = self._with_account(Account(gate=self.gate.rows if self.gate else None, changes=found.counts))
         try:
-            if tombstones:
-                redo = self.batch if found.late else None
+            if tombstones and (found.deletes or found.derived):
+                redo = self.batch if found.derived else None
                 tombstones = tombstones.bury(found.deletions, self._stamp_for("tombstones"), redo)
-            ranges = self.gate.partitions if self.gate and not found.late else ()
-            merge_versions(self.spark, self._path, found, silver, columns, stamp, ranges=ranges)
+            ranges = self.gate.partitions if self.gate and not found.derived else ()
+            merge_outcome(self.spark, self._path, found, self._silver, columns, stamp, ranges=ranges)
             commit = written(self.spark, self._path, stamp)
             if others_between(self.spark, self._path, before, commit.version):
-                raise ConflictError(f"{self._path}: another load was published while versions were made.")
+                raise ConflictError(f"{self._path}: another load was published while its rows were worked out.")
             if tombstones:
                 tombstones.check()
-            if tombstones and found.late:
+            if tombstones and found.derived:
                 tombstones.unearth(found.undeleted, self.batch, self._stamp_for("undeleted"))
         finally:
             found.release()
             earlier.release()
         return commit
 
-    def _earlier(self) -> Earlier:
-        return earlier_keys(self.spark, self.lake, self.table, self.batch, self.lookups)
+    def _with_buried(self, earlier: Earlier, tombstones: Tombstones | None) -> Earlier:
+        """`earlier` with the keys that an attempt at the batch has buried which died, or failed, before its MERGE."""
+        graves = tombstones.of(self.batch) if tombstones else None
+        if graves is None or earlier.unknown or graves.isEmpty():
+            return earlier
+        buried = graves.select(*map(quote, self._silver.keys))
+        return Earlier(buried if earlier.keys is None else earlier.keys.unionByName(buried))
 
     def finish(self, rows: DataFrame, columns: Sequence[str], progress: Progress) -> None:
         """Sees to what follows a MERGE's commit, after which an earlier attempt may have died."""
-        again = replace(self, stamp=replace(self.stamp, version=generation()))
-        again.merge(rows, columns, Place(first=False, highest=self.stamp.metadata["highest"]), progress)
+        if self._silver.worked_out or (self._silver.deleting and self._silver.load == "merge"):
+            again = replace(self, stamp=replace(self.stamp, version=generation()))
+            place = Place(first=False, highest=self.stamp.metadata["highest"])
+            again.publish(rows, columns, place, progress, None)
 
     def counts(self, commit: Commit, rows: DataFrame) -> RowCounts:
         """What became of the rows, by the commit that was made of them, whatever has been committed since."""
@@ -189,29 +214,4 @@ def merge_rows(
     What `ranges`, `redo` and `in_order` change is told at `Merge.of`.
     """
     statement = Merge.of(silver, ranges, redo, in_order=in_order).sql(path)
-    merge_from(spark, rows, SOURCE_VIEW, statement, stamp, _without_repartitioning(silver))
-
-
-def merge_versions(
-    spark: SparkSession,
-    path: str,
-    found: History,
-    silver: Silver,
-    columns: Sequence[str],
-    stamp: Stamp,
-    *,
-    ranges: Sequence[PartitionRange] = (),
-) -> None:
-    """MERGEs versions with the values `columns` into the table at `path`, in one commit that carries `stamp`.
-
-    What `ranges` change is told at `Merge.of`.
-    """
-    target = spark.read.format("delta").load(path).schema
-    statement = Merge.of_versions(silver, other_values(columns, found.source.schema, target), ranges).sql(path)
-    merge_from(spark, found.source, SOURCE_VIEW, statement, stamp, _without_repartitioning(silver))
-
-
-def _without_repartitioning(silver: Silver) -> Mapping[str, str]:
-    """Delta gathers a MERGE's rows by partition before it writes, and takes a dot in a name for a nested field."""
-    dotted = any("." in name for name in silver.partition_by)
-    return {"spark.databricks.delta.merge.repartitionBeforeWrite.enabled": "false"} if dotted else {}
+    merge_from(spark, rows, SOURCE_VIEW, statement, stamp, without_repartitioning(silver))

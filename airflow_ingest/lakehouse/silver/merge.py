@@ -12,7 +12,7 @@ from airflow_ingest.config import Table
 from airflow_ingest.lakehouse.batches import set_state
 from airflow_ingest.lakehouse.commits import Stamp
 from airflow_ingest.lakehouse.conflicts import replanned
-from airflow_ingest.lakehouse.errors import SchemaMismatch
+from airflow_ingest.lakehouse.errors import ConflictError, ReconciliationError, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import LOOK_BACK, history
 from airflow_ingest.lakehouse.model import (
@@ -28,10 +28,10 @@ from airflow_ingest.lakehouse.progress import passed_over, progress_of
 from airflow_ingest.lakehouse.quality.gate import rule_version
 from airflow_ingest.lakehouse.silver.account import reconcile
 from airflow_ingest.lakehouse.silver.judged import judge, judging, published_rows, silver_of
-from airflow_ingest.lakehouse.silver.load import Load
+from airflow_ingest.lakehouse.silver.load import Load, others_between
 from airflow_ingest.lakehouse.silver.lookups import Lookups
 from airflow_ingest.lakehouse.silver.regions import Region
-from airflow_ingest.lakehouse.silver.versions import shape
+from airflow_ingest.lakehouse.silver.working_out import shaped
 from airflow_ingest.lakehouse.spark_errors import brief
 from airflow_ingest.lakehouse.tables import change_feed, check_same_columns, ensure
 
@@ -55,7 +55,7 @@ def merge_silver(
     With the `gate`'s outcome on the same batch and rules, the result has the whole account of the rows, and the
     MERGE reads only the partitions that the batch can touch. With `pins`, a retry finds the commit of an attempt that
     got that far. Raises SchemaMismatch before anything is written, and ReconciliationError if the account does not
-    add up.
+    add up, though no other load was published meanwhile.
     """
     started = time.monotonic()
     silver, path = silver_of(table), lake.silver(name)
@@ -65,12 +65,12 @@ def merge_silver(
     with judging(spark):
         judged = judge(spark, lake, name, table, batch, lookups)
         rows = published_rows(judged, run)
-        shaped = shape(rows) if silver.load == "scd2" else rows
+        as_silver = shaped(rows, silver)
         created = ensure(
             spark,
             lake,
             path,
-            shaped,
+            as_silver,
             columns=judged.columns,
             partition_by=silver.partition_by,
             table_properties=change_feed(judged.columns),
@@ -85,23 +85,24 @@ def merge_silver(
         if region and not applied and region.is_overtaken(spark, path, silver, batch, place, commits):
             return _superseded(spark, lake, batch, run, agreed, started)
         if silver.schema_ == "enforce" and not created:
-            check_same_columns(path, spark.read.format("delta").load(path).schema, shaped.schema)
+            check_same_columns(path, spark.read.format("delta").load(path).schema, as_silver.schema)
         known = {"pipeline": lake.pipeline, "layer": "silver", "table": name, "run": run.run_id}
         told = {"batch": batch.to_dict(), "highest": place.highest, "progress": progress.after(batch).to_dict()}
         load = Load(spark, lake, table, run, batch, agreed, lookups, Stamp(application, version, {**known, **told}))
         with _type_errors(path):
-            if commit is None and region:
-                commit = load.put(rows, region)
-            elif commit is None and silver.load == "scd2":
-                commit = load.keep(rows, judged.columns, place, progress)
-            elif commit is None:
-                commit = load.merge(rows, judged.columns, place, progress)
-            elif silver.deleting and silver.load == "merge":
+            if commit is None:
+                commit = load.publish(rows, judged.columns, place, progress, region)
+            else:
                 load.finish(rows, judged.columns, progress)
             counts = load.counts(commit, rows)
     for other in passed_over(spark, lake, name, batch) if silver.by_key and not place.first else ():
         merge_silver(spark, lake, name, table, run, other)
-    reconcile(path, batch, counts, complete=agreed is not None)
+    try:
+        reconcile(path, batch, counts, complete=agreed is not None)
+    except ReconciliationError as error:
+        if others_between(spark, path, progress.base, commit.version):
+            raise ConflictError(f"{path}: another load of the same keys was published meanwhile.") from error
+        raise
     return LoadResult.of_batch(
         STEP,
         batch,

@@ -16,14 +16,15 @@ from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, history
 from airflow_ingest.lakehouse.model import Batch, GateOutcome, RunInfo
 from airflow_ingest.lakehouse.progress import Progress, progress_of
 from airflow_ingest.lakehouse.silver.account import Account, left_alone
-from airflow_ingest.lakehouse.silver.earlier import Earlier, earlier_keys
+from airflow_ingest.lakehouse.silver.changes import Changes
+from airflow_ingest.lakehouse.silver.earlier import NEVER, earlier_keys
 from airflow_ingest.lakehouse.silver.judged import Judged, published_rows, silver_of
 from airflow_ingest.lakehouse.silver.lookups import Lookups
 from airflow_ingest.lakehouse.silver.regions import Region
 from airflow_ingest.lakehouse.silver.retraction import derived_rows, retraction
 from airflow_ingest.lakehouse.silver.statement import SOURCE_VIEW, Merge, Redo, pruning
 from airflow_ingest.lakehouse.silver.tombstones import Tombstones
-from airflow_ingest.lakehouse.silver.versions import history_of, shape
+from airflow_ingest.lakehouse.silver.working_out import shaped, worked_out
 from airflow_ingest.lakehouse.tables import check_same_columns
 
 
@@ -46,8 +47,8 @@ class Preview:
             check_same_columns(self._path, self._target.schema, self._shaped.schema)
         if not self._silver.by_key:
             return self._of_region(Region.of(self._silver, self._batch, self._place))
-        if self._silver.load == "scd2":
-            return self._of_versions()
+        if self._silver.worked_out:
+            return self._worked_out()
         return self._of_rows()
 
     def _of_region(self, region: Region) -> Mapping[str, Any]:
@@ -63,30 +64,36 @@ class Preview:
         counts = self._account.counts({"numOutputRows": accepted}, self._silver)
         return {"rows": counts, "statement": statement, "overwrites": not region.fresh}
 
-    def _of_versions(self) -> Mapping[str, Any]:
-        statement = Merge.of_versions(self._silver, "(a value differs)", self.gate.partitions).sql(self._path)
+    def _worked_out(self) -> Mapping[str, Any]:
+        silver, ranges = self._silver, self.gate.partitions
+        merge = (
+            Merge.of_versions(silver, "(a value differs)", ranges)
+            if silver.load == "scd2"
+            else Merge.of_states(silver, ranges)
+        )
         if self.gate.decision == "block":
-            return self._held(statement)
-        earlier = Earlier()
+            return self._held(merge.sql(self._path))
+        earlier = NEVER
         if not self._place.first:
             earlier = earlier_keys(self.spark, self.lake, self.table, self._batch, self.lookups)
         try:
-            found = history_of(
-                self._silver,
-                self.judged.columns,
-                self._rows,
-                self._target if self._commits else self._shaped.limit(0),
-                self._tombstones,
-                self._derived,
-                earlier.keys,
-                all_keys=earlier.unknown,
-                within=pruning(self.gate.partitions),
+            found = worked_out(
+                Changes(
+                    silver,
+                    self.judged.columns,
+                    self._rows,
+                    self._target if self._commits else self._shaped.limit(0),
+                    self._tombstones,
+                    self._derived,
+                    earlier,
+                    within=pruning(ranges),
+                )
             )
             found.release()
         finally:
             earlier.release()
         account = self._account.model_copy(update={"changes": found.counts})
-        return {"rows": account.counts({}, self._silver), "statement": statement}
+        return {"rows": account.counts({}, silver), "statement": merge.sql(self._path)}
 
     def _of_rows(self) -> Mapping[str, Any]:
         gate, place, silver = self.gate, self._place, self._silver
@@ -180,7 +187,7 @@ class Preview:
 
     @cached_property
     def _shaped(self) -> DataFrame:
-        return shape(self._rows) if self._silver.load == "scd2" else self._rows
+        return shaped(self._rows, self._silver)
 
     @cached_property
     def _target(self) -> DataFrame:

@@ -7,7 +7,7 @@ key is derived again from all of them. Only here may the cost exceed the batch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -16,10 +16,11 @@ from airflow_ingest.config import Silver, Table
 from airflow_ingest.lakehouse.bronze import BATCH_ID, read_bronze
 from airflow_ingest.lakehouse.dlq import with_fixes
 from airflow_ingest.lakehouse.lake import Lake
+from airflow_ingest.lakehouse.log import history
 from airflow_ingest.lakehouse.model import Batch, RunInfo
 from airflow_ingest.lakehouse.progress import Progress
 from airflow_ingest.lakehouse.silver.account import Retracted
-from airflow_ingest.lakehouse.silver.judged import judge_rows, published_rows, silver_of
+from airflow_ingest.lakehouse.silver.judged import Judged, judge_rows, published_rows, silver_of
 from airflow_ingest.lakehouse.silver.lookups import Lookups
 from airflow_ingest.lakehouse.silver.rows import ALIVE, DEAD, DELETION, INGESTED_AT, SEQUENCE, same_key, wins
 from airflow_ingest.lakehouse.silver.tombstones import Tombstones
@@ -75,8 +76,9 @@ def retraction(
     `tombstones` are those of a table that has deletions. `planned` are the batch's rows as bronze would hold them,
     where it does not hold them yet.
     """
-    keys = silver_of(table).keys
-    published = spark.read.format("delta").load(lake.silver(batch.table))
+    keys, path = silver_of(table).keys, lake.silver(batch.table)
+    # one version: Spark works out again what it has cached of a table that another load writes
+    published = spark.read.format("delta").option("versionAsOf", history(spark, path, 1)[0].version).load(path)
     lost = _lost(published, rows, silver_of(table), batch, tombstones).persist()
     found = lost.agg(F.count(F.lit(1)), F.count_if(F.col(_RESTATED)), F.count_if(F.col(_MINE))).collect()[0]
     if not found[0]:
@@ -146,8 +148,9 @@ def derived_rows(
     *,
     batch: Batch | None = None,
     planned: DataFrame | None = None,
+    beside: Judged | None = None,
 ) -> DataFrame:
-    """What the batches publish that silver has taken, `batch` among them: see `published_rows`."""
+    """What the batches publish that silver has taken, `batch` among them, and rows `beside`: see `published_rows`."""
     own = batch.id if batch else ""
     left_out = [other.id for other in progress.behind if other.id != own]
     bronze = read_bronze(spark, lake, name, progress.bronze)
@@ -156,4 +159,7 @@ def derived_rows(
     if planned is not None:
         others = bronze.where(F.col(BATCH_ID) != F.lit(own))
         bronze = others.unionByName(planned, allowMissingColumns=True)
-    return published_rows(judge_rows(with_fixes(spark, lake, name, bronze), table, lookups), run)
+    judged = judge_rows(with_fixes(spark, lake, name, bronze), table, lookups)
+    if beside is not None:
+        judged = replace(judged, rows=judged.rows.unionByName(beside.rows, allowMissingColumns=True))
+    return published_rows(judged, run)

@@ -18,6 +18,7 @@ INGESTED_BY = "_ingested_by"
 VALID_FROM = "_valid_from"
 VALID_TO = "_valid_to"
 CURRENT = "_current"
+DELETED_AT = "_deleted_at"
 
 ALIVE = f"{column('s', INGESTED_AT)} IS NOT NULL"
 DEAD = f"{column('s', INGESTED_BY)} IS NULL"

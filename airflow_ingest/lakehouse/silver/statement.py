@@ -110,6 +110,14 @@ class Merge:
             evolve=silver.schema_ == "evolve",
         )
 
+    @classmethod
+    def of_states(cls, silver: Silver, ranges: Sequence[PartitionRange] = ()) -> Merge:
+        """Rows take the place of their key's as they are; one of which `s` knows no batch is no more."""
+        made = f"{column('s', BATCH_ID)} IS NOT NULL"
+        on = "\n  AND ".join([same_key(silver.keys), *_bounds(ranges, "t")])
+        gone = f"{column('s', BATCH_ID)} IS NULL"
+        return cls(on, made, delete=gone, insert=made, evolve=silver.schema_ == "evolve")
+
     def sql(self, path: str) -> str:
         """The statement that merges the view `SOURCE_VIEW` into the table at `path`."""
         evolution = "WITH SCHEMA EVOLUTION " if self.evolve else ""
@@ -148,6 +156,13 @@ def _same_value(name: str, has_map: bool) -> str:
 def pruning(ranges: Sequence[PartitionRange]) -> str | None:
     """What holds for every row, of a table itself, that `ranges` can mean; None if they say nothing."""
     return " AND ".join(_bounds(ranges)) or None
+
+
+def without_repartitioning(silver: Silver) -> Mapping[str, str]:
+    """Settings for a MERGE: Delta gathers its rows by partition before it writes, and takes a dot in a name for a
+    nested field."""
+    dotted = any("." in name for name in silver.partition_by)
+    return {"spark.databricks.delta.merge.repartitionBeforeWrite.enabled": "false"} if dotted else {}
 
 
 def _bounds(ranges: Sequence[PartitionRange], alias: str = "") -> list[str]:

@@ -111,7 +111,7 @@ def _buries(commit: Commit) -> bool:
     """Whether there can be other tombstones after `commit`: not after maintenance, nor a load that repeats itself."""
     if commit.operation == "MERGE":
         return any(commit.metrics.get(name, 0) for name in ("numTargetRowsInserted", "numTargetRowsUpdated"))
-    return commit.changes_rows and commit.operation != "CREATE TABLE"
+    return commit.changes_rows and commit.operation not in ("CREATE TABLE", "DELETE")
 
 
 def _path(lake: Lake, table: str) -> str:

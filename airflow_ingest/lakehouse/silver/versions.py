@@ -10,93 +10,47 @@ follow from its changes alone, in whatever order these come:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from airflow_ingest.config import Silver
 from airflow_ingest.lakehouse.bronze import BATCH_ID
 from airflow_ingest.lakehouse.errors import SchemaMismatch
 from airflow_ingest.lakehouse.model import RowCounts
+from airflow_ingest.lakehouse.silver.changes import Changes, Outcome, values_of
+from airflow_ingest.lakehouse.silver.folding import filled
 from airflow_ingest.lakehouse.silver.rows import CURRENT, INGESTED_AT, INGESTED_BY, SEQUENCE, VALID_FROM, VALID_TO
 from airflow_ingest.lakehouse.silver.tombstones import Tombstones
 from airflow_ingest.lakehouse.sql import quote
 
-_AT, _SINCE, _NTH, _VALUES = "__at", "__since", "__nth", "__values"
+_AT, _SINCE, _NTH, _VALUES, _LIFE = "__at", "__since", "__nth", "__values", "__life"
 _KNOWN, _GRAVE = "__known", "__grave"
 _MOMENT = f"{SEQUENCE}.by_1"
-_EXACT = {
-    "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX",
-    "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS",
-}
 
 
-@dataclass(frozen=True)
-class History:
-    """What to MERGE into a table of versions.
-
-    - `source`: versions as they are to be; one that is no more has its key and `_valid_from` alone
-    - `deletions`: the newest deletion of every key that has one among the changes, as a change
-    - `undeleted`: keys made anew among whose changes there is no deletion
-    - `counts`: what becomes of the batch's changes
-    - `late`: whether any key was made anew, so that versions of any time may change
-    """
-
-    source: DataFrame
-    deletions: DataFrame
-    undeleted: DataFrame
-    counts: RowCounts
-    late: bool
-    cached: tuple[DataFrame, ...]
-
-    def release(self) -> None:
-        """Free what is cached."""
-        for frame in self.cached:
-            frame.unpersist()
-
-
-def history_of(
-    silver: Silver,
-    columns: Sequence[str],
-    changes: DataFrame,
-    table: DataFrame,
-    tombstones: Tombstones | None,
-    derive: Callable[[], DataFrame],
-    redone: DataFrame | None = None,
-    *,
-    all_keys: bool = False,
-    within: str | None = None,
-) -> History:
-    """What the `changes` of a batch (see `published_rows`) make of the versions in `table`.
-
-    `derive` gives all changes that bronze holds. It is asked where changes come late, for the keys `redone`, which the
-    batch had when it was loaded before, and with `all_keys` for every key. `within` holds for all rows of the changes'
-    keys, where that is known.
-    """
-    keys = silver.keys
-    changes = changes.persist()
-    table = _with_columns_of(changes, table, columns)
-    table = table.where(F.expr(within)) if within and redone is None and not all_keys else table
-    names = [quote(key) for key in keys]
-    touched = changes.select(*names) if redone is None else changes.select(*names).unionByName(redone)
-    existing = (table if all_keys else table.join(touched.distinct(), keys, "left_semi")).persist()
+def history_of(given: Changes) -> Outcome:
+    """What changes make of the versions in a table; of a version that is no more `source` has the key and
+    `_valid_from`."""
+    silver, columns, keys, names = given.silver, given.columns, given.silver.keys, given.keys
+    given = replace(given, rows=given.rows.persist())
+    changes = given.rows
+    existing = given.existing().persist()
     current = existing.where(F.col(CURRENT))
-    graves = _graves(tombstones, keys)
+    graves = _graves(given.tombstones, keys)
     fresh = _unknown(changes, current, graves, silver, columns)
     late = _late(fresh, current, graves, keys)
-    late = late if redone is None else late.unionByName(changes.select(*names)).unionByName(redone)
-    if all_keys:
-        late = table.select(*names).unionByName(derive().select(*names)).unionByName(changes.select(*names))
-    late = late.distinct().persist()
+    again = given.again_keys()
+    late = (late if again is None else late.unionByName(again)).distinct().persist()
     is_late = not late.isEmpty()
     ahead = fresh.join(late, keys, "left_anti") if is_late else fresh
     stand_ins = current.join(ahead.select(*names).distinct(), keys, "left_semi")
     everything = ahead.unionByName(stand_ins.withColumn(_SINCE, F.col(VALID_FROM)), allowMissingColumns=True)
     if is_late:
-        again = derive().unionByName(changes).join(late, keys, "left_semi")
-        everything = everything.unionByName(again, allowMissingColumns=True)
+        derived = given.derive().unionByName(changes).join(late, keys, "left_semi")
+        everything = everything.unionByName(derived, allowMissingColumns=True)
     everything = everything.persist()
     made = _versions(everything, silver, columns)
     if is_late:
@@ -111,22 +65,15 @@ def history_of(
         .where(F.col(_NTH) == 1)
         .select(*(quote(name) for name in changes.columns))
     )
-    return History(
+    return Outcome(
         source=made,
         deletions=deletions,
+        deletes=True,
         undeleted=late.join(deletions, keys, "left_anti"),
         counts=_counts(changes, made, existing, keys, columns),
-        late=is_late,
+        derived=is_late,
         cached=(changes, existing, late, everything, made),
     )
-
-
-def _with_columns_of(changes: DataFrame, table: DataFrame, columns: Sequence[str]) -> DataFrame:
-    """`table` with those of `columns` that silver does not have yet."""
-    known = {name.lower() for name in table.columns}
-    new = {name for name in columns if name.lower() not in known}
-    kinds = {field.name: field.dataType for field in changes.schema.fields if field.name in new}
-    return table.withColumns({name: F.lit(None).cast(kind) for name, kind in kinds.items()}) if kinds else table
 
 
 def _graves(tombstones: Tombstones | None, keys: Sequence[str]) -> DataFrame | None:
@@ -141,9 +88,9 @@ def _unknown(
 ) -> DataFrame:
     """`changes` without those that repeat the last one known of their key, as a source does that sends all its rows."""
     names = [quote(key) for key in silver.keys]
-    last = current.select(*names, F.col(_MOMENT).alias(_KNOWN), _values(columns).alias(_VALUES))
+    last = current.select(*names, F.col(_MOMENT).alias(_KNOWN), values_of(columns).alias(_VALUES))
     deletion = F.col(INGESTED_AT).isNull()
-    repeated = ~deletion & (F.col(_KNOWN) == F.col(_MOMENT)) & (F.col(_VALUES) == _values(columns))
+    repeated = ~deletion & (F.col(_KNOWN) == F.col(_MOMENT)) & (F.col(_VALUES) == values_of(columns))
     joined = changes.join(last, silver.keys, "left")
     if graves is not None:
         joined = joined.join(graves, silver.keys, "left")
@@ -170,7 +117,10 @@ def _versions(changes: DataFrame, silver: Silver, columns: Sequence[str]) -> Dat
     by_key = Window.partitionBy(*names).orderBy(SEQUENCE)
     one_moment = Window.partitionBy(*names, F.col(_MOMENT)).orderBy(F.col(SEQUENCE).desc())
     deleted = F.col(INGESTED_AT).isNull()
-    state = F.struct(deleted.alias("deleted"), F.when(~deleted, _values(tracked(silver, columns))).alias("values"))
+    if silver.partial:
+        changes = changes.withColumn(_LIFE, F.count_if(deleted).over(by_key))
+        changes = filled(changes, columns, silver, _LIFE, ~deleted)
+    state = F.struct(deleted.alias("deleted"), F.when(~deleted, values_of(tracked(silver, columns))).alias("values"))
     marked = (
         changes.withColumns({_AT: F.col(_MOMENT), _NTH: F.row_number().over(one_moment)})
         .where(F.col(_NTH) == 1)
@@ -225,20 +175,14 @@ def shape(changes: DataFrame) -> DataFrame:
     )
 
 
-def _values(columns: Sequence[str]) -> Column:
-    """The values of `columns` as one text, in which NULL is told from everything else; maps do not compare."""
-    fields = (F.col(quote(name)).alias(f"c{index}") for index, name in enumerate(columns))
-    return F.to_json(F.struct(*fields), _EXACT) if columns else F.lit("")
-
-
 def _counts(
     changes: DataFrame, made: DataFrame, existing: DataFrame, keys: Sequence[str], columns: Sequence[str]
 ) -> RowCounts:
     """What becomes of each change: it begins a version, alters one, ends one, or none of these."""
     names = [quote(key) for key in keys]
-    then = existing.select(*names, VALID_FROM, _values(columns).alias("__then"), F.col(VALID_TO).alias("__ended"))
+    then = existing.select(*names, VALID_FROM, values_of(columns).alias("__then"), F.col(VALID_TO).alias("__ended"))
     live = made.where(F.col(BATCH_ID).isNotNull())
-    now = live.select(*names, VALID_FROM, VALID_TO, F.col(_MOMENT).alias(_KNOWN), _values(columns).alias("__now"))
+    now = live.select(*names, VALID_FROM, VALID_TO, F.col(_MOMENT).alias(_KNOWN), values_of(columns).alias("__now"))
     both = now.join(then, [*keys, VALID_FROM], "left")
     written = both.select(
         *names,
