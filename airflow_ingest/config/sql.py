@@ -24,13 +24,13 @@ _RANDOM = words(
     "rand random randn randstr uniform uuid shuffle monotonically_increasing_id spark_partition_id "
     "input_file_name input_file_block_start input_file_block_length reflect java_method try_reflect"
 )
-_CLOCKS = frozenset({"now", "localtimestamp", "localtime", "current_time", "curdate"})
+CLOCKS = frozenset({"now", "localtimestamp", "localtime", "current_time", "curdate"})
 _GENERATORS = words("explode explode_outer posexplode posexplode_outer inline inline_outer stack json_tuple")
 _KEYWORDS = words(
     "SELECT FROM WHERE GROUP ORDER HAVING JOIN LEFT RIGHT INNER OUTER CROSS UNION WITH DISTINCT LIMIT BETWEEN LIKE "
     "CASE WHEN THEN ELSE END AND NOT NULL LATERAL WINDOW"
 )
-_SAME = "A load that is repeated must come to the same rows."
+SAME = "A load that is repeated must come to the same rows."
 _ONE_SELECT = "must be one SELECT statement"
 _UNITS = words("year quarter month week day dayofyear hour minute second millisecond microsecond")
 
@@ -101,14 +101,14 @@ def parse_query(text: str) -> Query:
     tree = trees[0]
     named = {cte.alias_or_name.casefold() for cte in tree.find_all(exp.CTE)}
     tables = [
-        (_table_name(table), _offset(table))
+        (_table_name(table), offset_of(table))
         for table in tree.find_all(exp.Table)
         if isinstance(table.this, exp.Identifier) and (table.db or table.name.casefold() not in named)
     ]
     columns = None if tree.is_star else tuple(tree.named_selects)
     problems = tuple(
-        SqlProblem(offset, f"{name}() gives another answer each time", _SAME)
-        for name, offset in _calls(tree)
+        SqlProblem(offset, f"{name}() gives another answer each time", SAME)
+        for name, offset in calls(tree)
         if name in _RANDOM
     )
     return Query(tuple(sorted(tables, key=lambda found: found[1])), columns, problems)
@@ -180,30 +180,30 @@ def _misfits(tree: exp.Expr, *, aggregate: bool) -> Iterator[SqlProblem]:
     clauses = (exp.Query, exp.Window) if aggregate else (exp.Query, exp.Window, exp.AggFunc)
     for node in tree.find_all(*clauses):
         if isinstance(node, exp.Query):
-            yield SqlProblem(_offset(node), "a subquery has no place in an expression", "Write it as a gold table.")
+            yield SqlProblem(offset_of(node), "a subquery has no place in an expression", "Write it as a gold table.")
         elif isinstance(node, exp.Window):
-            yield SqlProblem(_offset(node), "a window has no place here", "Use `over`, or a gold table's sql.")
+            yield SqlProblem(offset_of(node), "a window has no place here", "Use `over`, or a gold table's sql.")
         elif not isinstance(node.parent, exp.Window):
             name = node.sql_name().lower()
-            yield SqlProblem(_offset(node), f"{name}() needs many rows, and this looks at one", "Use it in gold.")
-    for name, offset in _calls(tree):
+            yield SqlProblem(offset_of(node), f"{name}() needs many rows, and this looks at one", "Use it in gold.")
+    for name, offset in calls(tree):
         if name in _RANDOM:
-            yield SqlProblem(offset, f"{name}() gives another answer each time", _SAME)
-        elif name in _CLOCKS:
+            yield SqlProblem(offset, f"{name}() gives another answer each time", SAME)
+        elif name in CLOCKS:
             yield SqlProblem(offset, f"{name}() does not keep to the run's clock", "Use current_timestamp() instead.")
         elif name in _GENERATORS:
             yield SqlProblem(offset, f"{name}() makes several rows of one", "Use it in gold, where rows are made.")
 
 
-def _calls(tree: exp.Expr) -> Iterator[tuple[str, int]]:
+def calls(tree: exp.Expr) -> Iterator[tuple[str, int]]:
     """The functions that are called, by the lower-case names of Spark."""
     from sqlglot import exp
 
     for node in tree.find_all(exp.Func):
         if isinstance(node, exp.Anonymous):
-            yield node.name.lower(), _offset(node)
+            yield node.name.lower(), offset_of(node)
         else:
-            yield node.sql_name().lower(), _offset(node)
+            yield node.sql_name().lower(), offset_of(node)
 
 
 def _columns(tree: exp.Expr) -> Iterator[tuple[str, int]]:
@@ -220,6 +220,6 @@ def _table_name(table: exp.Table) -> str:
     return ".".join(part.name for part in table.parts)
 
 
-def _offset(node: exp.Expr) -> int:
+def offset_of(node: exp.Expr) -> int:
     """Where a node begins in its text, as far as sqlglot tells."""
     return min((int(part.meta["start"]) for part in node.walk() if "start" in part.meta), default=0)

@@ -111,7 +111,10 @@ class Bronze(Block):
     """The rows as they came."""
 
     schema_: SchemaPolicy = Field(
-        "evolve", alias="schema", description="What happens to new columns: `evolve` takes them, `enforce` fails."
+        "evolve",
+        alias="schema",
+        description="What happens to new columns and wider types: `evolve` takes them; `enforce` fails, and keeps "
+        "unknown fields of JSON as text: see [When a source's columns change](schema.md).",
     )
 
 
@@ -184,6 +187,11 @@ class Silver(Block):
         "It must pass on the columns that begin with an underscore, give the same for the same rows, and not mind rows "
         "of several batches at once.",
     )
+    sql: str | None = Field(
+        None,
+        description="In the place of `transform`: one SELECT whose outer FROM begins with `batch`, bronze's "
+        "well-formed rows, and that may join the pipeline's `silver.<table>`s, as they were at the gate.",
+    )
     where: str | None = Field(None, description="A condition over the source's names; what it drops is counted.")
     columns: dict[str, Column] | None = Field(
         None, description="A projection; left out: every column as it came. `'*': keep` passes the others on."
@@ -225,7 +233,10 @@ class Silver(Block):
         [], description="The columns, four at most, that maintenance clusters the table by, instead of partitions."
     )
     schema_: SchemaPolicy = Field(
-        "evolve", alias="schema", description="What happens to new columns: `evolve` takes them, `enforce` fails."
+        "evolve",
+        alias="schema",
+        description="What happens to new columns and wider types: `evolve` takes them, `enforce` fails: see "
+        "[When a source's columns change](schema.md).",
     )
     profile: bool = Field(
         False, description="Whether a step after each load measures the table's columns and keeps it in `ops/profiles`."
@@ -235,6 +246,15 @@ class Silver(Block):
     def masked(self) -> tuple[str, ...]:
         """The columns whose values are shown nowhere."""
         return tuple(name for name, column in (self.columns or {}).items() if column.mask)
+
+    @property
+    def joined(self) -> tuple[str, ...]:
+        """The tables that `sql` reads besides its batch, such as `silver.airlines`, each once."""
+        if self.sql is None:
+            return ()
+        from airflow_ingest.config.batch_sql import parse_batch_query
+
+        return parse_batch_query(self.sql).tables
 
     @property
     def by_key(self) -> bool:
@@ -286,7 +306,8 @@ class Table(Block):
 
     @property
     def looked_up(self) -> tuple[str, ...]:
-        """The tables of the pipeline in whose silver this one looks values up, each once."""
+        """The tables of the pipeline in whose silver this one looks values up, or that its SQL joins, each once."""
         columns = (self.silver.columns if self.silver else None) or {}
-        found = (column.lookup.table.partition(".")[2] for column in columns.values() if column.lookup)
-        return tuple(dict.fromkeys(found))
+        found = [column.lookup.table for column in columns.values() if column.lookup]
+        found += self.silver.joined if self.silver else ()
+        return tuple(dict.fromkeys(table.partition(".")[2] for table in found))

@@ -5,9 +5,10 @@ IngestError
     ├── SourceNotFound      nothing is where the source should be
     ├── SourceUnreadable    a file is there, and not one row can be made of it
     ├── SchemaMismatch      columns are missing, unknown or of another type
-    ├── TransformError      the pipeline's own function is not there, or does not do what it should
+    ├── TransformError      the pipeline's own function or SQL is not there, or does not do what it should
     ├── TableOwnedByOther   another pipeline writes this table
     ├── ConflictError       another writer's commits came first, again and again
+    ├── TypesWidened        a table has got wider types, and the step is to be planned again: not a failure
     ├── NothingToLoad       the run has no business with this table: not a failure
     └── ReconciliationError rows read and rows settled differ
 """
@@ -34,7 +35,7 @@ class SchemaMismatch(LakehouseError):
 
 
 class TransformError(LakehouseError):
-    """The function that `silver.transform` names is not there, fails, or loses columns."""
+    """The function that `silver.transform` names is not there, fails, or loses columns; or `silver.sql` fails."""
 
 
 class TableOwnedByOther(LakehouseError):
@@ -43,6 +44,10 @@ class TableOwnedByOther(LakehouseError):
 
 class ConflictError(LakehouseError):
     """Another writer's commits came first, again and again."""
+
+
+class TypesWidened(LakehouseError):
+    """A table has got the wider types that a load has for it; the load is to be planned again."""
 
 
 class NothingToLoad(LakehouseError):

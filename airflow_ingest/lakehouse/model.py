@@ -191,7 +191,7 @@ class RowCounts(Value):
 
 
 class LoadResult(Value):
-    """What one load of one table did."""
+    """What one load of one table did. `rescued` counts rows of bronze in which something did not fit its column."""
 
     step: str
     table: str
@@ -202,6 +202,7 @@ class LoadResult(Value):
     watermark_from: AwareDatetime | None = None
     watermark_to: AwareDatetime | None = None
     rows: RowCounts = RowCounts()
+    rescued: int = 0
     seconds: float = 0.0
     pending: tuple[Batch, ...] = ()
 
@@ -237,7 +238,7 @@ class GateOutcome(Value):
     """What the gate found in a batch, and whether the batch may be published.
 
     `deletions` are those of its accepted rows that delete their key; `lookups` are the versions of the tables in which
-    values were looked up.
+    values were looked up; `unused` are the source's columns of which silver takes nothing.
     """
 
     table: str
@@ -250,6 +251,7 @@ class GateOutcome(Value):
     partitions: tuple[PartitionRange, ...] = ()
     deletions: int = 0
     lookups: dict[str, int] = {}
+    unused: tuple[str, ...] = ()
     fingerprint: str = ""
     seconds: float = 0.0
 

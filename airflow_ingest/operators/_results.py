@@ -11,26 +11,31 @@ if TYPE_CHECKING:
     from airflow_ingest.lakehouse import Batch, GateOutcome, LoadResult
 
 
+_SHOWN = 20
+
+
 def describe(result: LoadResult) -> str:
     """The load in one line: what, how, how many rows, how long."""
     rows = ", ".join(f"{count} {name}" for name, count in result.rows.to_dict().items() if count)
     version = "" if result.version is None else f", version {result.version}"
+    rescued = f", {result.rescued} of them with rescued data" if result.rescued else ""
     reason = f" ({result.reason})" if result.reason else ""
     return (
         f"{result.step} {result.table}{_of(result.batch)}: {result.status}{reason}; "
-        f"rows: {rows or 'none'}{version}; {result.seconds:.1f} s"
+        f"rows: {rows or 'none'}{rescued}{version}; {result.seconds:.1f} s"
     )
 
 
 def describe_gate(outcome: GateOutcome) -> str:
-    """The gate's decision, and one line for every rule that did not hold."""
+    """The gate's decision, one line for every rule that did not hold, and what of the source silver leaves behind."""
     rejected = ", ".join(f"{count} by {rule}" for rule, count in outcome.rejections.items() if count)
     head = (
         f"quality_gate {outcome.table}{_of(outcome.batch)}: {outcome.decision}; {outcome.rows.read} rows read, "
         f"{outcome.rows.rejected} rejected{f' ({rejected})' if rejected else ''}; {outcome.seconds:.1f} s"
     )
     failed = [f"  {rule.severity}: {rule.name}: {rule.message}" for rule in outcome.rules if not rule.passed]
-    return "\n".join([head, *failed])
+    others = [f"  not used by silver: {_some(outcome.unused)}"] if outcome.unused else []
+    return "\n".join([head, *failed, *others])
 
 
 def merged(results: Sequence[LoadResult]) -> dict[str, Any]:
@@ -92,6 +97,11 @@ def _items(value: object) -> Iterable[Mapping[str, Any]]:
         f"These are not batches: {value!r:.200}. Give the output of a BronzeIngestOperator or a QualityGateOperator, "
         "as in batches=ingest.output."
     )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 def _of(batch: Batch | None) -> str:

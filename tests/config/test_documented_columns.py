@@ -2,6 +2,7 @@
 
 import io
 import re
+import textwrap
 from pathlib import Path
 
 from rich.console import Console
@@ -31,3 +32,25 @@ def test_the_example_validates_and_its_gate_waits_for_the_table_that_it_looks_in
     assert gate.trigger_rule == "none_failed"
     assert "quality_gate after countries.merge_silver" in drawn(tree(pipeline, compile_graph(pipeline)))
     assert list(steps).index("countries.merge_silver") < list(steps).index("people.quality_gate")
+
+
+def test_the_select_validates_and_its_gate_waits_for_the_table_that_it_joins() -> None:
+    _, example, *_ = re.findall(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.S)
+    pipeline = parse_pipeline(f"{HEAD}{textwrap.indent(example, '    ')}", file="shop.yaml", env={})
+    assert pipeline.tables["lines"].looked_up == ("rates",)
+    gate = next(step for step in compile_graph(pipeline).steps if step.id == "lines.quality_gate")
+    assert gate.upstream == ("lines.has_pending_batches", "rates.merge_silver")
+
+
+HEAD = """\
+pipeline: shop
+schedule: "@daily"
+start_date: 2026-01-01
+lake: ./lake
+tables:
+  rates:
+    source: {files: rates.csv, format: csv}
+    silver: {keys: [currency]}
+  lines:
+    source: {files: orders.csv, format: csv}
+"""

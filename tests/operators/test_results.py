@@ -101,6 +101,14 @@ def test_a_load_in_one_line() -> None:
     )
 
 
+def test_rescued_rows_and_unused_columns_are_told() -> None:
+    loaded = load(1, read=3, inserted=3).model_copy(update={"rescued": 2})
+    assert "rows: 3 read, 3 inserted, 2 of them with rescued data, version 1" in describe(loaded)
+    names = [f"c{number}" for number in range(22)]
+    told = describe_gate(GateOutcome.from_dict({**outcome(1, "pass"), "unused": names}))
+    assert told.endswith(f"\n  not used by silver: {', '.join(names[:20])} and 2 more")
+
+
 def test_the_gates_decision_names_the_rules_that_did_not_hold() -> None:
     gate = GateOutcome.from_dict(
         {

@@ -1,4 +1,4 @@
-"""Lookups: which table of the pipeline a column takes its value from, and by what."""
+"""Lookups: which table a column takes its value from, and by what; and which tables silver's SQL joins."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_ingest.config.checks.cycles import cycles
-from airflow_ingest.config.checks.names import Names
+from airflow_ingest.config.checks.names import Names, quote_part
 from airflow_ingest.config.report import Report, block
 from airflow_ingest.config.values import KeyPath, nearest, quote
 
@@ -30,6 +30,12 @@ def check_lookups(tables: dict[str, Any], lake: Mapping[str, Names | None], repo
             if theirs is not None and isinstance(lookup.get(key), str):
                 theirs.check(lookup[key], (*path, key), report)
         _check_key(tables[name], column, lookup, path, report)
+    for name, table, text, offset in _joined(tables):
+        path = ("tables", name, "silver", "sql")
+        if problem := _table_problem(table, lake):
+            report.add_sql(path, text, offset, problem[0].replace(quote(table), quote_part(table, text)), problem[1])
+        else:
+            reads[name].append(table.removeprefix("silver."))
     for cycle in cycles(reads):
         shown = " → ".join((*cycle, cycle[0]))
         report.add(("tables", cycle[0]), f"looks itself up: {shown}", "Break the circle.", at_key=True)
@@ -44,12 +50,22 @@ def _lookups(tables: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any],
                 yield name, column, lookup, ("tables", name, "silver", "columns", column, "lookup")
 
 
+def _joined(tables: dict[str, Any]) -> Iterator[tuple[str, str, str, int]]:
+    """Each table that the SQL of a table's silver reads besides its batch, with the text and where it stands there."""
+    for name, table in tables.items():
+        text = block(table, "silver").get("sql") if isinstance(table, dict) else None
+        if isinstance(text, str):
+            from airflow_ingest.config.batch_sql import parse_batch_query
+
+            yield from ((name, other, text, offset) for other, offset in parse_batch_query(text).places)
+
+
 def _table_problem(table: str, lake: Mapping[str, Names | None]) -> tuple[str, str] | None:
     if table in lake and table.startswith("silver."):
         return None
     name = table.rpartition(".")[2]
     if table.startswith("gold."):
-        return f"a lookup reads silver, and {quote(table)} is made after it", "Join it in a gold table instead."
+        return f"silver reads silver, and {quote(table)} is made after it", "Join it in a gold table instead."
     if f"bronze.{name}" in lake:
         return f"{quote(name)} stops at bronze", f"Give {name} a silver."
     silver = [known for known in lake if known.startswith("silver.")]

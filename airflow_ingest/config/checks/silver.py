@@ -13,6 +13,7 @@ from airflow_ingest.config.checks.names import (
     check_clustering,
     check_expression,
     check_list,
+    report_sql,
 )
 from airflow_ingest.config.checks.types import type_problem
 from airflow_ingest.config.report import Report, block, is_absent, texts
@@ -26,7 +27,12 @@ _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*\Z")
 
 def silver_columns(silver: dict[str, Any], what: str) -> Names | None:
     """The columns of silver, or None where the source decides them."""
-    columns = silver.get("columns")
+    columns, sql = silver.get("columns"), silver.get("sql")
+    if columns is None and isinstance(sql, str):
+        from airflow_ingest.config.batch_sql import parse_batch_query
+
+        made = parse_batch_query(sql).columns
+        return Names(made, what) if made and all(made) else None
     if not isinstance(columns, dict) or not columns or "*" in columns:
         return None
     return Names(columns, what)
@@ -37,6 +43,7 @@ def check_silver(silver: dict[str, Any], at: KeyPath, report: Report, columns: N
     transform = silver.get("transform")
     if isinstance(transform, str) and not _FUNCTION.match(transform):
         report.add((*at, "transform"), f"{quote(transform)} names no function", "Write my_package.module:function.")
+    _check_sql(silver, at, report)
     for key in ("where", "delete_when"):
         check_expression(silver, key, at, report)
     _check_replace_where(silver, at, report, columns)
@@ -48,6 +55,17 @@ def check_silver(silver: dict[str, Any], at: KeyPath, report: Report, columns: N
     check_list(silver, "sequence_by", at, report, None)  # may also name columns of the source
     check_clustering(silver, at, report)
     _check_load(silver, at, report)
+
+
+def _check_sql(silver: dict[str, Any], at: KeyPath, report: Report) -> None:
+    text = silver.get("sql")
+    if not isinstance(text, str):
+        return
+    if silver.get("transform") is not None:
+        report.add((*at, "sql"), "has a transform beside it, and a row is made by one of them", "Keep one of the two.")
+    from airflow_ingest.config.batch_sql import parse_batch_query
+
+    report_sql(parse_batch_query(text).problems, text, (*at, "sql"), report)
 
 
 def _check_replace_where(silver: dict[str, Any], at: KeyPath, report: Report, columns: Names | None) -> None:

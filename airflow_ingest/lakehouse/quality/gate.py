@@ -43,11 +43,15 @@ from airflow_ingest.lakehouse.silver.judged import (
     silver_of,
 )
 from airflow_ingest.lakehouse.silver.lookups import Lookups
+from airflow_ingest.lakehouse.silver.projection import unused_columns
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.tables import ensure
 
 _ADAPTIVE_EXCLUDED = "spark.sql.adaptive.optimizer.excludedRules"
 _PROPAGATE_EMPTY = "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRelation"
+_BROKEN = "__broken"
+_LABELS = f"transform({ERRORS}, e -> concat_ws(' ', e.rule, e.column))"
+"""What a row breaks, each by its label. A table may have a thousand checks, and each is counted."""
 _WELL_FORMED = f"(NOT {FILTERED} AND NOT exists({ERRORS}, e -> e.rule = '{MALFORMED}'))"
 _JUDGEABLE = f"({_WELL_FORMED} AND NOT {DELETES})"
 
@@ -61,8 +65,8 @@ def quality_gate(spark: SparkSession, lake: Lake, name: str, table: Table, run: 
     """
     started = time.monotonic()
     lookups = Lookups.of(spark, lake, silver_of(table))
-    judged = judge(spark, lake, name, table, batch, lookups)
     with judging(spark):
+        judged = judge(spark, lake, name, table, batch, lookups)
         measured = _measure_and_reject(spark, lake, table, run, judged, batch, rule_version(table))
     found = outcome_of(table, judged, batch, measured)
     found = found.model_copy(update={"lookups": dict(lookups.versions), "seconds": time.monotonic() - started})
@@ -92,6 +96,7 @@ def outcome_of(table: Table, judged: Judged, batch: Batch, measured: Mapping[str
         rules=tuple(rules),
         partitions=_partition_ranges(table, measured),
         deletions=measured["deletions"],
+        unused=tuple(unused_columns(silver_of(table), batch.columns)),
         fingerprint=rule_version(table),
     )
 
@@ -104,7 +109,7 @@ def rule_version(table: Table) -> str:
 
 def measuring(table: Table, judged: Judged) -> tuple[DataFrame, list[Column]]:
     """The rows with what the rules need beside them, and the aggregates that answer every rule in one pass."""
-    rows, aggregates = judged.rows, _aggregates(table, judged)
+    rows, aggregates = judged.rows.withColumn(_BROKEN, F.expr(_LABELS)), _aggregates(table, judged)
     for index, rule in _rules(table, "batch"):
         measures = batch_rules.measures(rule, index, _base(rule))
         for column, sql in measures.columns.items():
@@ -166,9 +171,8 @@ def _aggregates(table: Table, judged: Judged) -> dict[str, str]:
         "deduplicated": f"count_if({ACCEPTED} AND {RANK} > 1)",
         "deletions": f"count_if({PUBLISHED} AND {DELETES})",
     }
-    for index, check in enumerate(judged.checks):
-        same = f"e.rule = {literal(check.rule)} AND e.column <=> cast({literal(check.column)} AS STRING)"
-        aggregates[f"c{index}"] = f"count_if(exists({ERRORS}, e -> {same}))"
+    for index, label in enumerate(_labels(judged)):
+        aggregates[f"c{index}"] = f"count_if(array_contains({_BROKEN}, {literal(label)}))"
     for index, rule in _rules(table, "row"):
         aggregates[f"r{index}"] = f"count_if({_JUDGEABLE} AND {failing_condition(rule)})"
     for index, name in enumerate(_pruning_columns(table)):
@@ -214,11 +218,13 @@ def _decide(table: Table, rows: RowCounts, rules: list[RuleResult], judged: Judg
 
 
 def _rejections(judged: Judged, measured: Mapping[str, Any]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for index, check in enumerate(judged.checks):
-        label = f"{check.rule} {check.column}" if check.column else check.rule
-        found[label] = found.get(label, 0) + int(measured[f"c{index}"]) if label not in found else found[label]
+    found = {label: int(measured[f"c{index}"]) for index, label in enumerate(_labels(judged))}
     return {label: count for label, count in found.items() if count}
+
+
+def _labels(judged: Judged) -> list[str]:
+    """What a row can be rejected for: a rule, with the column that it concerns if there is one."""
+    return list(dict.fromkeys(" ".join(filter(None, (check.rule, check.column))) for check in judged.checks))
 
 
 def _pruning_columns(table: Table) -> list[str]:

@@ -23,6 +23,7 @@ from airflow_ingest.lakehouse.quality.row_rules import failing_condition
 from airflow_ingest.lakehouse.silver.folding import HELPERS, folded
 from airflow_ingest.lakehouse.silver.images import with_images
 from airflow_ingest.lakehouse.silver.lookups import Lookups, as_sql
+from airflow_ingest.lakehouse.silver.models import lost, model_of, modelled
 from airflow_ingest.lakehouse.silver.operations import deletes, unknown_operations
 from airflow_ingest.lakehouse.silver.projection import (
     Check,
@@ -100,7 +101,8 @@ def judge(
     """
     bronze = with_fixes(spark, lake, name, read_batch(spark, lake, batch) if rows is None else rows)
     missing: list[str] = []
-    if batch.columns and silver_of(table).transform is None and silver_of(table).images is None:
+    made = silver_of(table).transform or silver_of(table).sql or silver_of(table).images
+    if batch.columns and not made:
         where = f"tables.{name}: {', '.join(file.path for file in batch.files[:3])}"
         lenient = table.bronze.schema_ == "evolve"
         missing = missing_columns(where, silver_of(table), batch.columns, lenient=lenient)
@@ -123,16 +125,19 @@ def judge_rows(
     silver = silver_of(table)
     source = [column for column in rows.columns if column not in {*AUDIT_COLUMNS, CORRUPT_RECORD, *carry}]
     original, tie_breaker = F.struct(*(quote(column) for column in (*source, CORRUPT_RECORD))), F.col(RECORD_HASH)
-    if silver.transform is not None:
+    losses: list[Check] = []
+    if silver.transform is not None or silver.sql is not None:
         carry = (*carry, ORDINAL)
-        rows = transformed(with_ordinals(rows), silver.transform, source, carry)
-        source = [column for column in rows.columns if column not in {*PASSED_ON, CORRUPT_RECORD, *carry}]
+        rows = _made(with_ordinals(rows), silver, source, carry, lookups)
+        losses = _lost_in_sql(silver)
+        left_out = {*PASSED_ON, CORRUPT_RECORD, *carry, *(check.condition for check in losses)}
+        source = [column for column in rows.columns if column not in left_out]
         made = F.to_json(F.struct(*(quote(column) for column in sorted(source))))
         original, tie_breaker = F.col(SOURCE_ROW), F.sha2(F.concat(RECORD_HASH, made), 256)
     if silver.images is not None:
         rows, source = with_images(rows, silver.images, source, needed_columns(silver))
-    if silver.transform is not None or silver.images is not None:
-        made_by = "transform" if silver.images is None else "images"
+    if silver.transform is not None or silver.sql is not None or silver.images is not None:
+        made_by = "images" if silver.images is not None else "sql" if silver.sql is not None else "transform"
         missing_columns(f"silver.{made_by}", silver, source, lenient=False)
     helpers = {BATCH_ID, SOURCE_FILE, RECORD_HASH, BATCH_ORDER, *carry}
     known = {name.lower() for name in source}
@@ -141,7 +146,7 @@ def judge_rows(
     columns = project(silver, source)
     own = [column for column in columns if not column.looked_up]
     others = [column for column in columns if column.looked_up]
-    before = (_malformed(), *(check for column in own for check in column.checks))
+    before = (_malformed(), *losses, *(check for column in own for check in column.checks))
     looked_up = (check for column in others for check in column.checks)
     after = (*looked_up, *_null_keys(silver), *unknown_operations(silver), *_outside(within), *_row_rules(table))
     typed = rows.select(
@@ -195,13 +200,31 @@ def published_rows(judged: Judged, run: RunInfo) -> DataFrame:
     )
 
 
+def _made(rows: DataFrame, silver: Silver, source: Sequence[str], carry: Sequence[str], lookups: Lookups) -> DataFrame:
+    """What the pipeline's own function or SQL makes of `rows`."""
+    if silver.sql is not None:
+        return modelled(rows, silver.sql, source, carry, lookups)
+    assert silver.transform is not None
+    return transformed(rows, silver.transform, source, carry)
+
+
+def _lost_in_sql(silver: Silver) -> list[Check]:
+    if silver.sql is None:
+        return []
+    return [
+        Check("cast", column, lost(number), literal(f"no value for {loss.sql}"))
+        for number, (column, loss) in enumerate(model_of(silver.sql).losses)
+    ]
+
+
 def select_sql(judged: Judged, table: Table, relation: str, condition: str) -> str:
     """The SELECT of silver's columns from those rows of bronze (`relation`) for which `condition` holds, to be read."""
     silver = silver_of(table)
     columns = ",\n  ".join(f"{_shown(column, silver)} AS {quote(column.name)}" for column in judged.selected)
     where = silver.where
     kept = f"\n  AND NOT {_filtered(where)}" if where else ""
-    first = f"-- from what {silver.transform} makes of these rows\n" if silver.transform else ""
+    made_by = silver.transform or ("silver.sql" if silver.sql else "")
+    first = f"-- from what {made_by} makes of these rows\n" if made_by else ""
     return (
         f"{first}SELECT\n  {columns}\nFROM {relation}\nWHERE {condition}\n  AND {quote(CORRUPT_RECORD)} IS NULL{kept}"
     )

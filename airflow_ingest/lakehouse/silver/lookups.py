@@ -24,7 +24,7 @@ _FOUND = "__lookup_"
 
 @dataclass(frozen=True)
 class Lookups:
-    """The tables that one table's silver looks values up in, by name (`silver.airlines`), with their versions."""
+    """The tables that one table's silver looks values up in or joins: by name (`silver.airlines`), with versions."""
 
     spark: SparkSession
     lake: Lake
@@ -32,12 +32,13 @@ class Lookups:
 
     @classmethod
     def of(cls, spark: SparkSession, lake: Lake, silver: Silver, versions: Mapping[str, int] | None = None) -> Lookups:
-        """The tables that `silver` looks values up in: at those `versions`, or as they are now.
+        """The tables that `silver` looks values up in, or joins: at those `versions`, or as they are now.
 
         Raises SourceNotFound if one was never published.
         """
         known = versions or {}
-        pinned = {name: known[name] if name in known else _newest(spark, lake, name) for name in _tables(silver)}
+        tables = sorted({*_tables(silver), *silver.joined})
+        pinned = {name: known[name] if name in known else _newest(spark, lake, name) for name in tables}
         return cls(spark, lake, pinned)
 
     def beside(self, rows: DataFrame, silver: Silver) -> DataFrame:
@@ -52,9 +53,13 @@ class Lookups:
             rows = rows.join(found, F.col(quote(key)) == F.col(f"{_KEY}_{index}"), "left").drop(f"{_KEY}_{index}")
         return rows
 
+    def read(self, table: str) -> DataFrame:
+        """All rows of `table` as they were at its version."""
+        reader = self.spark.read.format("delta").option("versionAsOf", self.versions[table])
+        return reader.load(_path(self.lake, table))
+
     def _read(self, table: str, key: str, takes: Mapping[str, str], alias: str, kind: str) -> DataFrame:
-        path = _path(self.lake, table)
-        rows = self.spark.read.format("delta").option("versionAsOf", self.versions[table]).load(path)
+        path, rows = _path(self.lake, table), self.read(table)
         known = {name.lower() for name in rows.columns}
         if absent := [name for name in (key, *takes.values()) if name.lower() not in known]:
             raise SchemaMismatch(
@@ -84,8 +89,8 @@ def _looked_up(silver: Silver) -> Iterator[tuple[str, Column]]:
     return ((name, column) for name, column in (silver.columns or {}).items() if column.lookup)
 
 
-def _tables(silver: Silver) -> list[str]:
-    return sorted({column.lookup.table for _, column in _looked_up(silver) if column.lookup})
+def _tables(silver: Silver) -> set[str]:
+    return {column.lookup.table for _, column in _looked_up(silver) if column.lookup}
 
 
 def _path(lake: Lake, table: str) -> str:
@@ -95,5 +100,5 @@ def _path(lake: Lake, table: str) -> str:
 def _newest(spark: SparkSession, lake: Lake, table: str) -> int:
     commits = history(spark, _path(lake, table), 1)
     if not commits:
-        raise SourceNotFound(f"{table} has no published version yet, and a lookup reads it. Load it first.")
+        raise SourceNotFound(f"{table} has no published version yet, and silver reads it. Load it first.")
     return commits[0].version

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from airflow_ingest.config import Column, Silver
 from airflow_ingest.lakehouse.errors import SchemaMismatch
 from airflow_ingest.lakehouse.expressions import losses, source_columns
+from airflow_ingest.lakehouse.fitting import RESCUED
 from airflow_ingest.lakehouse.silver.lookups import found
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.tables import CHANGE_COLUMNS
@@ -40,9 +41,10 @@ class Projected:
 def project(silver: Silver, available: Sequence[str]) -> list[Projected]:
     """Silver's columns in their order, from a source that has the columns `available`.
 
-    What a change feed says of a row is there for silver to read, and gets there only where a column asks for it.
+    What a change feed says of a row, and what bronze rescued of it, is there for silver to read, and gets there only
+    where a column asks for it.
     """
-    available = [name for name in available if name not in CHANGE_COLUMNS]
+    available = [name for name in available if name not in (*CHANGE_COLUMNS, RESCUED)]
     if silver.columns is None:
         return [Projected(name, quote(name)) for name in available]
     named = [_column(name, column) for name, column in silver.columns.items()]
@@ -106,7 +108,7 @@ def key_sources(silver: Silver) -> set[str]:
 
 def missing_columns(where: str, silver: Silver, available: Sequence[str], *, lenient: bool) -> list[str]:
     """The columns that silver reads and the batch has not. Raises SchemaMismatch if it cannot do without."""
-    known = {name.lower() for name in available}
+    known = {RESCUED, *(name.lower() for name in available)}
     needed = needed_columns(silver)
     missing = [name for name in needed if name.lower() not in known]
     decisive = key_sources(silver) | unprojected(silver, silver.columns or known)
@@ -119,6 +121,16 @@ def missing_columns(where: str, silver: Silver, available: Sequence[str], *, len
             "then clear the run."
         )
     return missing
+
+
+def unused_columns(silver: Silver, available: Sequence[str]) -> list[str]:
+    """Those of the source's columns `available` of which silver takes nothing, as far as its configuration tells."""
+    if silver.columns is None or silver.keep_others or silver.transform is not None or silver.sql is not None:
+        return []
+    used = {RESCUED, *CHANGE_COLUMNS, *(name.lower() for name in needed_columns(silver))}
+    if silver.images is not None:
+        used |= {silver.images.before.lower(), silver.images.after.lower()}
+    return [name for name in available if name.lower() not in used]
 
 
 def _column(name: str, column: Column) -> Projected:

@@ -31,12 +31,9 @@ def transformed(rows: DataFrame, transform: str, source: Sequence[str], carry: S
     does not pass those columns on.
     """
     function = _load(transform)
-    passed_on = [*PASSED_ON, *carry]
-    original = F.struct(*(F.col(quote(name)) for name in (*source, CORRUPT_RECORD)))
-    rows = rows.withColumn(SOURCE_ROW, original)
-    malformed = F.col(CORRUPT_RECORD).isNotNull()
+    rows, passed_on = with_source_rows(rows, source, carry)
     try:
-        result = function(rows.where(~malformed).select(*(F.col(quote(name)) for name in (*source, *passed_on))))
+        result = function(well_formed(rows).select(*(F.col(quote(name)) for name in (*source, *passed_on))))
         columns = result.columns if isinstance(result, DataFrame) else None
     except Exception as error:
         raise TransformError(f"silver.transform: {transform} failed: {type(error).__name__}: {brief(error)}") from error
@@ -47,8 +44,25 @@ def transformed(rows: DataFrame, transform: str, source: Sequence[str], carry: S
             f"silver.transform: the result of {transform} lacks {', '.join(lost)}. Pass on every column that begins "
             "with an underscore: they say what each row was made from."
         )
-    whole = result.withColumn(CORRUPT_RECORD, F.lit(None).cast("string"))
-    return whole.unionByName(rows.where(malformed).select(*passed_on, CORRUPT_RECORD), allowMissingColumns=True)
+    return beside_malformed(result, rows, passed_on)
+
+
+def with_source_rows(rows: DataFrame, source: Sequence[str], carry: Sequence[str]) -> tuple[DataFrame, list[str]]:
+    """`rows` of bronze, each with what it came as, and the columns that what is made of them has to have too."""
+    original = F.struct(*(F.col(quote(name)) for name in (*source, CORRUPT_RECORD)))
+    return rows.withColumn(SOURCE_ROW, original), [*PASSED_ON, *carry]
+
+
+def well_formed(rows: DataFrame) -> DataFrame:
+    """Those of `rows` that could be parsed."""
+    return rows.where(F.col(CORRUPT_RECORD).isNull())
+
+
+def beside_malformed(made: DataFrame, rows: DataFrame, passed_on: Sequence[str]) -> DataFrame:
+    """What was `made` of `rows`, and those of them that could not be parsed."""
+    whole = made.withColumn(CORRUPT_RECORD, F.lit(None).cast("string"))
+    malformed = rows.where(F.col(CORRUPT_RECORD).isNotNull()).select(*passed_on, CORRUPT_RECORD)
+    return whole.unionByName(malformed, allowMissingColumns=True)
 
 
 def _load(transform: str) -> Callable[[DataFrame], Any]:
