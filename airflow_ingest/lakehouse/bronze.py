@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
 from typing import TypeVar
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from airflow_ingest.config import Table
 from airflow_ingest.lakehouse.batches import pending_batches
-from airflow_ingest.lakehouse.commits import Place, Stamp, generation, stamped, written
+from airflow_ingest.lakehouse.commits import Place, Stamp, generation, settings_of, stamped, written
 from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.errors import ConflictError, LakehouseError, NothingToLoad, SchemaMismatch
+from airflow_ingest.lakehouse.fitting import RESCUED, fitted
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, history, in_effect, rows_put
 from airflow_ingest.lakehouse.masking import masked, masks_of
@@ -30,13 +32,14 @@ from airflow_ingest.lakehouse.model import (
     short_hash,
 )
 from airflow_ingest.lakehouse.pins import NO_PINS, Pins
+from airflow_ingest.lakehouse.schemas import Difference, both, merged
 from airflow_ingest.lakehouse.sources import source_of
 from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE, TableSource
 from airflow_ingest.lakehouse.sources.database import Database
-from airflow_ingest.lakehouse.spark_errors import brief
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.tables import check_same_columns, ensure
 from airflow_ingest.lakehouse.watermarks import application
+from airflow_ingest.lakehouse.widening import alter_types, changes, enable_features, is_type_error
 
 T = TypeVar("T")
 
@@ -81,7 +84,7 @@ def ingest_bronze(
     try:
         if reason := refusal(spark, lake, name, table, run):
             raise NothingToLoad(reason)
-        commit, again = _planned_and_loaded(spark, lake, name, table, run, source, pins)
+        found = _planned_and_loaded(spark, lake, name, table, run, source, pins)
     except NothingToLoad as nothing:
         return _left_behind(spark, lake, name, table, run, str(nothing))
     except Exception as error:
@@ -89,18 +92,28 @@ def ingest_bronze(
         if told is error:
             raise
         raise told from None
-    batch = Batch.from_dict(commit.metadata["batch"])
+    commit, batch = found.commit, Batch.from_dict(found.commit.metadata["batch"])
     source.loaded(spark, batch, commit.version)
     read = rows_put(commit.metrics)
     return LoadResult.of_batch(
         STEP,
         batch,
-        reason=ALREADY_APPLIED if again else "",
+        reason=ALREADY_APPLIED if found.again else "",
         version=commit.version,
         rows=RowCounts(read=read, inserted=read),
+        rescued=found.rescued,
         seconds=time.monotonic() - started,
         pending=pending_batches(spark, lake, name, run, batch) if table.silver else (),
     )
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """The commit with a batch, whether an earlier attempt made it, and how many of its rows hold rescued data."""
+
+    commit: Commit
+    again: bool = False
+    rescued: int = 0
 
 
 def _left_behind(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo, reason: str) -> LoadResult:
@@ -173,22 +186,23 @@ def refusal(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunIn
 
 def _planned_and_loaded(
     spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo, source: TableSource, pins: Pins
-) -> tuple[Commit, bool]:
-    """The commit with the run's batch, and whether an earlier attempt made it."""
+) -> _Loaded:
+    """What brought the run's batch into bronze."""
     pinned = pins.take(_PLAN)
     plan = None if pinned is None else Batch.from_dict(pinned)
     if plan:
         commits = history(spark, lake.bronze(name), LOOK_BACK)
         if found := _commit_of(plan, in_effect(commits)):
-            return found, True
+            return _Loaded(found, again=True)
         plan = None if _commit_of(plan, commits) else plan  # a RESTORE undid it
     if plan is None or not source.still_has(spark, plan):
         plan = source.plan(spark, run, draft_batch(name, table, run), lake.bronze(name))
         pins.put(_PLAN, plan.to_dict())
-    commit = read_for(partial(_write, spark, lake, table), spark, source, plan, table)
-    if plan.transaction is not None and Batch.from_dict(commit.metadata["batch"]).key != plan.key:
-        raise ConflictError(f"tables.{name}: the run {commit.metadata.get('run')} loaded the same part of the source.")
-    return commit, False
+    loaded = read_for(partial(_write, spark, lake, table), spark, source, plan, table)
+    told = loaded.commit.metadata
+    if plan.transaction is not None and Batch.from_dict(told["batch"]).key != plan.key:
+        raise ConflictError(f"tables.{name}: the run {told.get('run')} loaded the same part of the source.")
+    return loaded
 
 
 def _commit_of(plan: Batch, commits: Iterable[Commit]) -> Commit | None:
@@ -208,10 +222,11 @@ def read_for(
     try:
         return use(*_as_bronze(plan, source.read(spark, plan), source.system, masks_of(table)))
     except Exception as error:
-        rows = source.read_again(spark, plan, error)
-        if rows is None:
-            raise
-        return use(*_as_bronze(plan, rows, source.system, masks_of(table)))
+        with settings_of(spark, source.settings_again):
+            rows = source.read_again(spark, plan, error)
+            if rows is None:
+                raise
+            return use(*_as_bronze(plan, rows, source.system, masks_of(table)))
 
 
 def _as_bronze(plan: Batch, rows: DataFrame, system: str, masks: Mapping[str, str]) -> tuple[Batch, DataFrame]:
@@ -220,7 +235,7 @@ def _as_bronze(plan: Batch, rows: DataFrame, system: str, masks: Mapping[str, st
     return batch, _with_audit_columns(masked(rows, masks, columns), batch, system)
 
 
-def _write(spark: SparkSession, lake: Lake, table: Table, batch: Batch, audited: DataFrame) -> Commit:
+def _write(spark: SparkSession, lake: Lake, table: Table, batch: Batch, audited: DataFrame) -> _Loaded:
     path = lake.bronze(batch.table)
     created = ensure(
         spark,
@@ -231,22 +246,83 @@ def _write(spark: SparkSession, lake: Lake, table: Table, batch: Batch, audited:
         partition_by=(PROCESSING_DATE,),
         table_properties={"delta.dataSkippingStatsColumns": BATCH_ID},
     )
-    evolve = table.bronze.schema_ == "evolve"
-    if not evolve and not created:
-        check_same_columns(path, spark.read.format("delta").load(path).schema, audited.schema)
+    if table.bronze.schema_ == "enforce" and not created:
+        return _append(spark, lake, fit_to(path, _schema(spark, path), table, batch, audited))
+    try:
+        return _append(spark, lake, Fitted(batch, audited))
+    except Exception as error:
+        if enable_features(spark, path, error):
+            return _append(spark, lake, Fitted(batch, audited))
+        if not is_type_error(error):
+            raise
+        fit = fit_to(path, _schema(spark, path), table, batch, audited)
+    alter_types(spark, path, fit.wider)
+    return _append(spark, lake, fit)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A batch with its rows as bronze can take them once it has the types of `wider`.
+
+    Where JSON was made to fit, `rescues` says so.
+    """
+
+    batch: Batch
+    rows: DataFrame
+    wider: tuple[Difference, ...] = ()
+    rescues: bool = False
+    evolve: bool = True
+
+
+def fit_to(path: str, bronze: StructType, table: Table, batch: Batch, rows: DataFrame) -> Fitted:
+    """`rows` (with their audit columns) for the bronze at `path`, which has the schema `bronze`.
+
+    With `schema: evolve`, types get as wide as the values of both need. JSON has no schema but that of the lines that
+    happen to be in a batch: what does not fit is rescued, and so, with `schema: enforce`, is a field that bronze lacks.
+    Raises SchemaMismatch where anything else does not fit.
+    """
+    rescue = table.source.format == "json"
+    ours = StructType([field for field in bronze.fields if field.name not in (*AUDIT_COLUMNS, RESCUED)])
+    theirs = StructType([field for field in rows.schema.fields if field.name not in AUDIT_COLUMNS])
+    evolve = table.bronze.schema_ == "evolve" or ours.names == [CORRUPT_RECORD]  # no batch had a column yet
+    if not rescue and not evolve:
+        check_same_columns(path, bronze, rows.schema)
+        return Fitted(batch, rows, evolve=False)
+    found = changes(ours, theirs)
+    clashes = [one for one in found if one.table and one.rows and both(one.table, one.rows) is None]
+    if clashes and not rescue:
+        raise SchemaMismatch(
+            f"{path}: columns of the batch have another type than the table's, and no type takes both: "
+            f"{', '.join(map(str, clashes))}. Nothing was written. Correct the source, or load into a new table."
+        )
+    wanted = merged(ours, theirs) if evolve else ours
+    assert isinstance(wanted, StructType)
+    kinds = {field.name: field.dataType for field in theirs.fields}
+    columns = batch.columns if evolve else tuple(name for name in ours.names if name != CORRUPT_RECORD)
+    return Fitted(
+        batch.model_copy(update={"columns": columns}),
+        fitted(rows, kinds, wanted, rescue=rescue),
+        wider=tuple(changes(ours, wanted)),
+        rescues=rescue,
+    )
+
+
+def _append(spark: SparkSession, lake: Lake, fit: Fitted) -> _Loaded:
+    batch, path = fit.batch, lake.bronze(fit.batch.table)
     place = Place.of(batch, history(spark, path, LOOK_BACK))
     if batch.transaction is not None:
         place = replace(place, first=not batch.repeats)
     stamp = _stamp(lake, place, batch)
-    try:
-        stamped(place.writer(audited, batch_predicate(batch)), stamp).option("mergeSchema", evolve).save(path)
-    except Exception as error:
-        if "DELTA_FAILED_TO_MERGE_FIELDS" in str(error) or "DELTA_MERGE_INCOMPATIBLE" in str(error):
-            raise SchemaMismatch(
-                f"{path}: a column of the batch has another type than the table's. {brief(error)} Nothing was written."
-            ) from error
-        raise
-    return written(spark, path, stamp)
+    seen = Observation()
+    rescued = F.count_if(F.col(RESCUED).isNotNull()).alias("rescued") if fit.rescues else None
+    rows = fit.rows if rescued is None else fit.rows.observe(seen, rescued)
+    stamped(place.writer(rows, batch_predicate(batch)), stamp).option("mergeSchema", fit.evolve).save(path)
+    commit = written(spark, path, stamp)
+    return _Loaded(commit, rescued=int(seen.get.get("rescued", 0)) if fit.rescues else 0)
+
+
+def _schema(spark: SparkSession, path: str) -> StructType:
+    return spark.read.format("delta").load(path).schema
 
 
 def _stamp(lake: Lake, place: Place, batch: Batch) -> Stamp:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 _TXN_APP_ID = "spark.databricks.delta.write.txnAppId"
 _TXN_VERSION = "spark.databricks.delta.write.txnVersion"
+_NARROWS_NOTHING = {"spark.sql.storeAssignmentPolicy": "STRICT"}
+"""A MERGE casts what it writes to the table's types, 1.5 to 1 too; so only where nothing can get lost by it."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class Place:
 
 
 FIRST = 1
-_NO_DATA = ("CREATE TABLE", "SET TBLPROPERTIES")
+_NO_DATA = ("CREATE TABLE", "SET TBLPROPERTIES", "CHANGE COLUMN", "CHANGE COLUMNS")
 
 
 def highest_of(commits: Sequence[Commit]) -> str | None:
@@ -135,6 +137,7 @@ def _stamping(spark: SparkSession, stamp: Stamp, settings: Mapping[str, str]) ->
     `settings` are further ones for that MERGE alone.
     """
     settings = {
+        **_NARROWS_NOTHING,
         **settings,
         _USER_METADATA: stamp.user_metadata,
         _TXN_APP_ID: stamp.application,

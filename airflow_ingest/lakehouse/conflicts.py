@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-from airflow_ingest.lakehouse.errors import ConflictError
+from airflow_ingest.lakehouse.errors import ConflictError, TypesWidened
 from airflow_ingest.lakehouse.spark_errors import error_class
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ log = logging.getLogger(__name__)
 def replanned(step: Step[P, T]) -> Step[P, T]:
     """`step`, done again from the start when another writer's commit got in its way, at most `ATTEMPTS` times in all.
 
-    The pauses between grow exponentially and are drawn at random, so that two losers do not meet again. Raises
-    ConflictError that names both sides when it has lost every time.
+    The pauses between grow exponentially and are drawn at random, so that two losers do not meet again. A step that has
+    widened its table is done again at once. Raises ConflictError that names both sides when it has lost every time.
     """
 
     @wraps(step)
@@ -51,6 +51,11 @@ def replanned(step: Step[P, T]) -> Step[P, T]:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return step(spark, lake, name, *args, **kwargs)
+            except TypesWidened as widened:
+                if attempt == ATTEMPTS:
+                    raise
+                log.info("%s", widened)
+                continue
             except Exception as error:
                 kind = error_class(error)
                 if not is_conflict(error):

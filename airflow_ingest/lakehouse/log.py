@@ -25,7 +25,17 @@ SHARED_FILES = "spark.airflow_ingest.shared_files"
 LOOK_BACK = 50
 """Commits that are read to find what every writer of a table tells: others' may have come in between."""
 _KEEPS_ROWS = frozenset(
-    ("OPTIMIZE", "VACUUM START", "VACUUM END", "CLUSTER BY", "REORG", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES")
+    (
+        "OPTIMIZE",
+        "VACUUM START",
+        "VACUUM END",
+        "CLUSTER BY",
+        "REORG",
+        "SET TBLPROPERTIES",
+        "UNSET TBLPROPERTIES",
+        "CHANGE COLUMN",
+        "CHANGE COLUMNS",
+    )
 )
 
 

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from airflow_ingest.config import Gold, Table
 from airflow_ingest.lakehouse.batches import waiting_batches
-from airflow_ingest.lakehouse.bronze import batch_predicate, draft_batch, read_batch, read_for, refusal
+from airflow_ingest.lakehouse.bronze import batch_predicate, draft_batch, fit_to, read_batch, read_for, refusal
 from airflow_ingest.lakehouse.commits import Place
 from airflow_ingest.lakehouse.errors import NothingToLoad, SourceNotFound
 from airflow_ingest.lakehouse.gold.news import news_of
@@ -31,7 +31,8 @@ from airflow_ingest.lakehouse.silver.preview import Preview
 from airflow_ingest.lakehouse.sources import source_of
 from airflow_ingest.lakehouse.sources.database import Database
 from airflow_ingest.lakehouse.sql import table as sql_table
-from airflow_ingest.lakehouse.tables import check_same_columns, own_properties
+from airflow_ingest.lakehouse.tables import own_properties
+from airflow_ingest.lakehouse.widening import changes
 
 
 def plan_table(
@@ -91,7 +92,7 @@ def plan_gold(spark: SparkSession, lake: Lake, name: str, gold: Gold) -> GoldPla
 
 
 def _plan(spark: SparkSession, lake: Lake, table: Table, run: RunInfo, batch: Batch, rows: DataFrame) -> TablePlan:
-    rows, in_bronze = _beside_bronze(spark, lake, table, batch, rows)
+    batch, rows, in_bronze = _beside_bronze(spark, lake, table, batch, rows)
     plan = TablePlan(table=batch.table, batch=batch, again=in_bronze is not None, in_bronze=in_bronze or 0)
     if table.silver is None:
         return plan.model_copy(update={"rows": RowCounts(read=rows.count())})
@@ -121,15 +122,16 @@ def _plan(spark: SparkSession, lake: Lake, table: Table, run: RunInfo, batch: Ba
 
 def _beside_bronze(
     spark: SparkSession, lake: Lake, table: Table, batch: Batch, rows: DataFrame
-) -> tuple[DataFrame, int | None]:
-    """`rows` with the columns that bronze has besides theirs, and how many rows of the batch it holds, if it had it."""
+) -> tuple[Batch, DataFrame, int | None]:
+    """The batch with its `rows` as bronze would hold them, and how many rows of it bronze holds, if it had it."""
     path = lake.bronze(batch.table)
     if own_properties(spark, lake, path) is None:
-        return rows, None
+        return batch, rows, None
     bronze = spark.read.format("delta").load(path)
-    if table.bronze.schema_ == "enforce":
-        check_same_columns(path, bronze.schema, rows.schema)
+    if table.bronze.schema_ == "enforce" or changes(bronze.schema, rows.schema):
+        fit = fit_to(path, bronze.schema, table, batch, rows)
+        batch, rows = fit.batch, fit.rows
     commits = history(spark, path, 200)
     held = None if Place.of(batch, commits).first else read_batch(spark, lake, batch).count()
     loaded = held or any((commit.metadata.get("batch") or {}).get("id") == batch.id for commit in commits)
-    return bronze.limit(0).unionByName(rows, allowMissingColumns=True), held if loaded else None
+    return batch, bronze.limit(0).unionByName(rows, allowMissingColumns=True), held if loaded else None

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from airflow_ingest.config import Table
 from airflow_ingest.lakehouse.batches import batch_states
@@ -35,11 +36,12 @@ from airflow_ingest.lakehouse.silver.judged import (
 from airflow_ingest.lakehouse.silver.load import merge_rows, others_between
 from airflow_ingest.lakehouse.silver.lookups import Lookups
 from airflow_ingest.lakehouse.silver.retraction import derived_rows
-from airflow_ingest.lakehouse.silver.tombstones import Tombstones
+from airflow_ingest.lakehouse.silver.tombstones import Tombstones, tombstones_path
 from airflow_ingest.lakehouse.silver.working_out import merge_outcome, shaped, worked_out
 from airflow_ingest.lakehouse.sources.base import SOURCE_FILE
 from airflow_ingest.lakehouse.sql import table as sql_table
 from airflow_ingest.lakehouse.tables import change_feed, ensure
+from airflow_ingest.lakehouse.widening import widening
 
 _LETTER = "__letter"
 _VERDICTS = "ingest_replay_verdicts"
@@ -77,11 +79,16 @@ def replay_dlq(
         judged = judge_rows(_as_bronze(spark, lake, name, table, letters, fix or {}), table, lookups, carry=(_LETTER,))
         result = ReplayResult(table=name, dry_run=dry_run, **_tally(judged))
         if result.replayed and not dry_run:
-            version = _merge(spark, lake, name, table, run, judged, lookups)
+            with widening(spark, lambda: _shape(table, judged, run), lake.silver(name), tombstones_path(lake, name)):
+                version = _merge(spark, lake, name, table, run, judged, lookups)
             result = result.model_copy(update={"version": version})
         if result.tried and not dry_run:
             _mark(spark, lake, name, run, letters, judged, fixed=bool(fix))
     return result.model_copy(update={"seconds": time.monotonic() - started})
+
+
+def _shape(table: Table, judged: Judged, run: RunInfo) -> StructType:
+    return shaped(published_rows(judged, run), silver_of(table)).schema
 
 
 def _check_replayable(name: str, table: Table) -> None:

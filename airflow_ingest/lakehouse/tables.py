@@ -10,6 +10,7 @@ from pyspark.sql.types import ArrayType, DataType, MapType, StructType
 from airflow_ingest.lakehouse.errors import SchemaMismatch, TableOwnedByOther
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import is_missing_table
+from airflow_ingest.lakehouse.schemas import differences, listed
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.sql import table as sql_table
 
@@ -117,15 +118,8 @@ def _type(kind: DataType) -> str:
 
 
 def check_same_columns(where: str, table: StructType, rows: StructType) -> None:
-    """Raises SchemaMismatch with every added, missing and changed column if `rows` differs from `table`."""
-    old = {field.name: field.dataType.simpleString() for field in table.fields}
-    new = {field.name: field.dataType.simpleString() for field in rows.fields}
-    added = [f"{name} ({new[name]})" for name in new if name not in old]
-    missing = [f"{name} ({old[name]})" for name in old if name not in new]
-    changed = [f"{name} ({old[name]} → {new[name]})" for name in new if name in old and old[name] != new[name]]
-    if added or missing or changed:
-        kinds = (("added", added), ("missing", missing), ("changed", changed))
-        found = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in kinds if names)
+    """Raises SchemaMismatch with every added, missing and changed field if `rows` differs from `table`."""
+    if found := listed(differences(table, rows)):
         raise SchemaMismatch(
             f"{where}: `schema: enforce`, and the batch has other columns than the table ({found}). "
             "Nothing was written. Correct the source, or say `schema: evolve`."

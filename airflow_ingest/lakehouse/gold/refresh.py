@@ -26,6 +26,7 @@ from airflow_ingest.lakehouse.pins import NO_PINS, Pins, drawn, recalled
 from airflow_ingest.lakehouse.quality.results import record
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.tables import change_feed, ensure
+from airflow_ingest.lakehouse.widening import is_type_error
 
 STEP = "gold"
 
@@ -68,7 +69,14 @@ def refresh_gold(
     known = {"pipeline": lake.pipeline, "layer": "gold", "table": name, "run": run.run_id}
     version = drawn(pins, "gold") if done else version
     stamp = Stamp(application, version, {**known, "inputs": now, "query": news.query})
-    _publish(spark, lake, name, gold, run, rows, partitions, stamp)
+    try:
+        _publish(spark, lake, name, gold, run, rows, partitions, stamp)
+    except Exception as error:
+        if partitions is None or not is_type_error(error):
+            raise
+        partitions = None  # its columns have other types now, as after a widening of its inputs
+        rows = _result(spark, gold, news.paths, news.versions, partitions, run)
+        _publish(spark, lake, name, gold, run, rows, partitions, stamp)
     reason = "recomputed whole" if partitions is None else f"recomputed {len(partitions)} partitions"
     return _loaded(name, written(spark, path, stamp), reason, started)
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
-from airflow_ingest.config import Table
+from airflow_ingest.config import Silver, Table
 from airflow_ingest.lakehouse.batches import set_state
 from airflow_ingest.lakehouse.commits import Stamp
 from airflow_ingest.lakehouse.conflicts import replanned
-from airflow_ingest.lakehouse.errors import ConflictError, ReconciliationError, SchemaMismatch
+from airflow_ingest.lakehouse.errors import ConflictError, ReconciliationError
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import LOOK_BACK, history
+from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, history, in_effect, told
 from airflow_ingest.lakehouse.model import (
     ALREADY_APPLIED,
     Batch,
@@ -22,6 +21,7 @@ from airflow_ingest.lakehouse.model import (
     LoadResult,
     RowCounts,
     RunInfo,
+    short_hash,
 )
 from airflow_ingest.lakehouse.pins import NO_PINS, Pins, recalled
 from airflow_ingest.lakehouse.progress import passed_over, progress_of
@@ -31,11 +31,14 @@ from airflow_ingest.lakehouse.silver.judged import judge, judging, published_row
 from airflow_ingest.lakehouse.silver.load import Load, others_between
 from airflow_ingest.lakehouse.silver.lookups import Lookups
 from airflow_ingest.lakehouse.silver.regions import Region
+from airflow_ingest.lakehouse.silver.tombstones import tombstones_path
 from airflow_ingest.lakehouse.silver.working_out import shaped
-from airflow_ingest.lakehouse.spark_errors import brief
 from airflow_ingest.lakehouse.tables import change_feed, check_same_columns, ensure
+from airflow_ingest.lakehouse.widening import widen, widening
 
 STEP = "merge_silver"
+SHAPE = "shape"
+"""In a commit of silver: a hash of what the configuration said of its columns."""
 
 
 @replanned
@@ -84,12 +87,13 @@ def merge_silver(
         region = None if silver.by_key else Region.of(silver, batch, place)
         if region and not applied and region.is_overtaken(spark, path, silver, batch, place, commits):
             return _superseded(spark, lake, batch, run, agreed, started)
-        if silver.schema_ == "enforce" and not created:
-            check_same_columns(path, spark.read.format("delta").load(path).schema, as_silver.schema)
-        known = {"pipeline": lake.pipeline, "layer": "silver", "table": name, "run": run.run_id}
-        told = {"batch": batch.to_dict(), "highest": place.highest, "progress": progress.after(batch).to_dict()}
-        load = Load(spark, lake, table, run, batch, agreed, lookups, Stamp(application, version, {**known, **told}))
-        with _type_errors(path):
+        paths = (path, tombstones_path(lake, name)) if silver.deleting else (path,)
+        if not created and not applied:
+            _prepare(spark, silver, as_silver, commits, *paths)
+        known = {"pipeline": lake.pipeline, "layer": "silver", "table": name, "run": run.run_id, SHAPE: _shape(silver)}
+        found = {"batch": batch.to_dict(), "highest": place.highest, "progress": progress.after(batch).to_dict()}
+        load = Load(spark, lake, table, run, batch, agreed, lookups, Stamp(application, version, {**known, **found}))
+        with widening(spark, lambda: as_silver.schema, *paths):
             if commit is None:
                 commit = load.publish(rows, judged.columns, place, progress, region)
             else:
@@ -130,18 +134,23 @@ def _superseded(
     return LoadResult.of_batch(STEP, batch, status="unchanged", reason=reason, rows=rows, seconds=seconds)
 
 
-@contextmanager
-def _type_errors(path: str) -> Iterator[None]:
-    """Says which table cannot take a column of the batch."""
-    try:
-        yield
-    except Exception as error:
-        if any(name in str(error) for name in _TYPE_ERRORS):
-            raise SchemaMismatch(
-                f"{path}: a column of the batch has another type than the table's. {brief(error)} "
-                "Silver is unchanged. Change the type under `silver.columns`, or load into a new table."
-            ) from error
-        raise
+def _prepare(spark: SparkSession, silver: Silver, rows: DataFrame, commits: Sequence[Commit], *paths: str) -> None:
+    """Sees to it that the tables at `paths`, silver first, can take `rows`, where that has to be looked at beforehand.
+
+    Raises SchemaMismatch if they may not.
+    """
+    if silver.schema_ == "enforce":
+        check_same_columns(paths[0], spark.read.format("delta").load(paths[0]).schema, rows.schema)
+    elif silver.load != "overwrite" and _has_other_columns(silver, commits):
+        for path in paths:
+            widen(spark, path, rows.schema)
 
 
-_TYPE_ERRORS = ("DELTA_FAILED_TO_MERGE_FIELDS", "DELTA_MERGE_INCOMPATIBLE", "DATATYPE_MISMATCH")
+def _has_other_columns(silver: Silver, commits: Sequence[Commit]) -> bool:
+    """Whether the configuration says other things of silver's columns than when the newest of `commits` were made."""
+    return told(in_effect(commits), SHAPE) not in (None, _shape(silver))
+
+
+def _shape(silver: Silver) -> str:
+    said = {"transform", "sql", "columns", "keep_others", "images", "sequence_by"}
+    return short_hash(silver.model_dump_json(include=said))

@@ -26,6 +26,7 @@ from airflow_ingest.lakehouse.silver.statement import SOURCE_VIEW, Merge, Redo, 
 from airflow_ingest.lakehouse.silver.tombstones import Tombstones
 from airflow_ingest.lakehouse.silver.working_out import shaped, worked_out
 from airflow_ingest.lakehouse.tables import check_same_columns
+from airflow_ingest.lakehouse.widening import changes, check_widens
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class Preview:
         """A `TablePlan`'s status, rows and statement. Raises SchemaMismatch as the load would."""
         if self._commits and self._silver.schema_ == "enforce":
             check_same_columns(self._path, self._target.schema, self._shaped.schema)
+        elif self._commits and self._silver.load != "overwrite":
+            check_widens(self._path, changes(self._target.schema, self._shaped.schema))
         if not self._silver.by_key:
             return self._of_region(Region.of(self._silver, self._batch, self._place))
         if self._silver.worked_out:

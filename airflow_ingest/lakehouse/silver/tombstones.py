@@ -40,7 +40,7 @@ class Tombstones:
     @classmethod
     def now(cls, spark: SparkSession, lake: Lake, table: str, keys: Sequence[str]) -> Tombstones:
         """The tombstones as they are."""
-        newest = history(spark, _path(lake, table), 1)
+        newest = history(spark, tombstones_path(lake, table), 1)
         return cls(spark, lake, table, tuple(keys), newest[0].version if newest else -1)
 
     def overtaking(self, rows: DataFrame, batch: Batch | None = None) -> DataFrame:
@@ -74,7 +74,7 @@ class Tombstones:
 
         With `redo`, what that batch had set gives way. Returns the tombstones as they are then.
         """
-        path = _path(self.lake, self.table)
+        path = tombstones_path(self.lake, self.table)
         deletions = rows.alias("s").where(F.expr(DELETION))
         graves = deletions.select(
             *map(quote, self.keys), SEQUENCE, BATCH_ID, INGESTED_BY, F.current_timestamp().alias(INGESTED_AT)
@@ -93,17 +93,18 @@ class Tombstones:
 
     def check(self) -> None:
         """Raises ConflictError if another writer has deleted since: rows published meanwhile may be overtaken."""
-        since = commits_after(self.spark, _path(self.lake, self.table), self.version)
+        since = commits_after(self.spark, tombstones_path(self.lake, self.table), self.version)
         if any(_buries(commit) for commit in since):
-            raise ConflictError(f"{_path(self.lake, self.table)}: another load deleted keys meanwhile.")
+            raise ConflictError(f"{tombstones_path(self.lake, self.table)}: another load deleted keys meanwhile.")
 
     def read(self) -> DataFrame:
         """All of them."""
         reader = self.spark.read.format("delta").option("versionAsOf", self.version)
-        return reader.load(_path(self.lake, self.table))
+        return reader.load(tombstones_path(self.lake, self.table))
 
     def _merge(self, source: DataFrame, stamp: Stamp, *clauses: str) -> None:
-        into = f"MERGE INTO {sql_table(_path(self.lake, self.table))} AS t USING {_VIEW} AS s ON {same_key(self.keys)} "
+        path = sql_table(tombstones_path(self.lake, self.table))
+        into = f"MERGE INTO {path} AS t USING {_VIEW} AS s ON {same_key(self.keys)} "
         merge_from(self.spark, source, _VIEW, into + " ".join(clauses), stamp)
 
 
@@ -114,5 +115,6 @@ def _buries(commit: Commit) -> bool:
     return commit.changes_rows and commit.operation not in ("CREATE TABLE", "DELETE")
 
 
-def _path(lake: Lake, table: str) -> str:
+def tombstones_path(lake: Lake, table: str) -> str:
+    """Where the tombstones of `table` are."""
     return lake.ops(f"tombstones/{table}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from airflow_ingest.lakehouse import cursors
@@ -27,6 +28,8 @@ class TableSource(ABC):
 
     system: ClassVar[str]
     """What bronze's `_source_system` says."""
+    settings_again: ClassVar[Mapping[str, str]] = {}
+    """The session's settings while rows of `read_again` are read."""
 
     @abstractmethod
     def plan(self, spark: SparkSession, run: RunInfo, draft: Batch, bronze: str) -> Batch:

@@ -25,8 +25,9 @@ from airflow_ingest.lakehouse.errors import (
     SourceUnreadable,
 )
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import history, is_feed_gone, published
+from airflow_ingest.lakehouse.log import commits_after, history, is_feed_gone, published
 from airflow_ingest.lakehouse.model import Batch, CursorKind, RunInfo, Versions, Watermark
+from airflow_ingest.lakehouse.schemas import both, differences
 from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE, TableSource, interval_range
 from airflow_ingest.lakehouse.sources.listing import local_path
 from airflow_ingest.lakehouse.spark_errors import brief
@@ -41,6 +42,8 @@ from airflow_ingest.lakehouse.watermarks import (
     watermark_in_rows,
 )
 
+_ACROSS_SCHEMAS = "spark.databricks.delta.changeDataFeed.unsafeBatchReadOnIncompatibleSchemaChanges.enabled"
+_DROPS = ("DROP", "RENAME", "REPLACE", "CREATE OR REPLACE")
 CHANGE_TYPE, COMMIT_VERSION, COMMIT_TIMESTAMP = CHANGE_COLUMNS
 COLUMNS_OF_LOADS = {*AUDIT_COLUMNS, CORRUPT_RECORD, "_ingested_at", "_ingested_by", "_sequence"}
 """What loads add to the tables of any layer."""
@@ -149,6 +152,8 @@ class Changes(Snapshot):
     inserted in the version that was read.
     """
 
+    settings_again = {_ACROSS_SCHEMAS: "true"}
+
     def plan(self, spark: SparkSession, run: RunInfo, draft: Batch, bronze: str) -> Batch:
         """`draft` with the versions from and to; a run that loaded before takes its own again.
 
@@ -176,6 +181,22 @@ class Changes(Snapshot):
             watermark=Watermark(cursor=COMMIT_VERSION, kind="number", value=str(now.to)),
             columns=(*self._columns(_at(spark, now).schema, ours=ours), *CHANGE_COLUMNS),
         )
+
+    def read_again(self, spark: SparkSession, batch: Batch, error: Exception) -> DataFrame | None:
+        """The changes on both sides of a change of types, if that made columns wider and did nothing else.
+
+        By itself Delta reads none across any change of types; told to, it reads the older ones in the newer types.
+        """
+        versions = batch.versions
+        if versions is None or versions.since is None or "DELTA_CHANGE_DATA_FEED_INCOMPATIBLE" not in str(error):
+            return None
+        if any(commit.operation.startswith(_DROPS) for commit in commits_after(spark, versions.path, versions.since)):
+            return None
+        before = _at(spark, versions.model_copy(update={"to": versions.since})).schema
+        found = list(differences(before, _at(spark, versions).schema))
+        if any(one.rows is None or (one.table and both(one.table, one.rows) != one.rows) for one in found):
+            return None
+        return self.read(spark, batch)
 
     def told(self, error: Exception) -> Exception:
         """A plain word where the change feed does not reach back far enough."""

@@ -93,6 +93,26 @@ def versions(result: Any) -> tuple[int | None, int, int]:
     return result.batch.versions.since, result.batch.versions.to, int(result.batch.watermark.value)
 
 
+@pytest.mark.slow
+def test_changes_are_followed_across_a_wider_type_and_not_across_a_lost_column(bench: Workbench, sales: Sales) -> None:
+    table = follower(silver=FOLLOW)
+    sales.insert((1, 10))
+    sales.load(table)
+    sales.insert((2, 20))
+    sales.sql(f"ALTER TABLE {sales.name} SET TBLPROPERTIES ('delta.enableTypeWidening' = 'true')")
+    sales.sql(f"ALTER TABLE {sales.name} ALTER COLUMN amount TYPE bigint")
+    sales.sql(f"UPDATE {sales.name} SET amount = 5000000000 WHERE id = 1")
+    sales.load(table, day=2)
+    for path in (bench.lake.bronze("orders"), bench.lake.silver("orders")):
+        assert dict(bench.spark.read.format("delta").load(path).dtypes)["amount"] == "bigint"
+    assert bench.rows(bench.lake.silver("orders"), "id", "amount") == [(1, 5000000000), (2, 20)]
+    sales.sql(f"ALTER TABLE {sales.name} SET TBLPROPERTIES ('delta.columnMapping.mode' = 'name')")
+    sales.insert((3, 30))
+    sales.sql(f"ALTER TABLE {sales.name} DROP COLUMN amount")
+    with pytest.raises(SourceUnreadable, match="not all changes"):
+        sales.ingest(table, day=3)
+
+
 def test_a_table_is_taken_as_it_is_and_then_by_what_changed(bench: Workbench, sales: Sales) -> None:
     table = follower(silver=FOLLOW)
     sales.insert((1, 10), (2, 20), (3, 30))
