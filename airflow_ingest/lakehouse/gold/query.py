@@ -40,7 +40,8 @@ def with_tables(sql: str, names: Mapping[str, str]) -> str:
 @lru_cache(maxsize=256)
 def origin(sql: str, output: str) -> Origin | None:
     """The input column that the output column `output` is, if a changed input row can only change output rows with
-    the same value in it; None where that cannot be told (windows, set operations, LIMIT, subqueries, expressions).
+    the same value in it; None where that cannot be told (windows, set operations, LIMIT, subqueries, expressions, a
+    table that is read twice, or whose rows an outer join can do without).
     """
     from sqlglot import exp
 
@@ -54,10 +55,17 @@ def origin(sql: str, output: str) -> Origin | None:
     if not isinstance(found, exp.Column):
         return None
     tables = _lake_tables(tree)
-    by_alias = {table.alias_or_name: _name(table) for table in tables}
-    sole = next(iter(by_alias.values())) if len(tables) == 1 else None
-    table = by_alias.get(found.table) if found.table else sole
-    return Origin(table, found.name) if table else None
+    by_alias = {table.alias_or_name: table for table in tables}
+    table = by_alias.get(found.table) if found.table else tables[0] if len(tables) == 1 else None
+    if table is None or [_name(other) for other in tables].count(_name(table)) > 1 or _may_be_missing(table, tree):
+        return None
+    return Origin(_name(table), found.name)
+
+
+def _may_be_missing(table: exp.Table, tree: exp.Select) -> bool:
+    """Whether there can be output rows without a row of `table`, which then come and go with its rows."""
+    joins = tree.args.get("joins") or []
+    return any(join.side in ("RIGHT", "FULL") or (join.side == "LEFT" and join.this is table) for join in joins)
 
 
 def _reaches_across_rows(tree: exp.Select) -> bool:
@@ -75,7 +83,7 @@ def _reaches_across_rows(tree: exp.Select) -> bool:
         exp.Cube,
         exp.GroupingSets,
     )
-    return any(tree.find(kind) for kind in across)
+    return any(tree.find(kind) for kind in across) or len(list(tree.find_all(exp.Select))) > 1
 
 
 def _parse(sql: str) -> exp.Expr:
