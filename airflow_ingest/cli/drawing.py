@@ -42,5 +42,5 @@ def _label(step: Step, pipeline: Pipeline) -> str:
     outlets = "".join(f" [green]→ {escape(outlet)}[/]" for outlet in step.outlets)
     if step.kind is not StepKind.GOLD:
         return f"{step.kind.value}{outlets}"
-    inputs = escape(", ".join(pipeline.gold[step.target].inputs))
+    inputs = escape(", ".join(pipeline.gold[step.target].inputs) or "its dates")
     return f"{escape(step.target)} [dim]from {inputs}[/]{outlets}"

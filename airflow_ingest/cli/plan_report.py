@@ -39,7 +39,7 @@ def print_plan(pipeline: str, day: str, tables: "Sequence[TablePlan]", gold: "Se
     for plan in gold:
         out.print(f"\n[bold cyan]gold.{escape(plan.table)}[/] {_would(plan.status, plan.reason)}")
         _lines(_of_gold(plan, fresh))
-        _sql(plan.query, f"-- in place of the rows where {plan.replaces}" if plan.replaces else "")
+        _sql(plan.query, _way(plan))
         if plan.status == "recompute" or _coming(plan, fresh):
             fresh.append(f"gold.{plan.table}")
 
@@ -115,6 +115,14 @@ def _of_gold(plan: "GoldPlan", fresh: Sequence[str]) -> Iterator[tuple[str, str]
         yield "writes", f"{', '.join(plan.partitions[:_LISTED])}{more}"
     if coming := _coming(plan, fresh):
         yield "news", f"what this run publishes in {', '.join(coming)} comes on top"
+
+
+def _way(plan: "GoldPlan") -> str:
+    """How the rows go in, as a comment."""
+    if not plan.keys:
+        return f"-- in place of the rows where {plan.replaces}" if plan.replaces else ""
+    among = f", among the rows where {plan.replaces}" if plan.replaces else ""
+    return f"-- what differs, merged by {', '.join(plan.keys)}{among}"
 
 
 def _coming(plan: "GoldPlan", fresh: Iterable[str]) -> list[str]:

@@ -62,10 +62,16 @@ def _notes(pipeline: Pipeline) -> Iterable[str]:
     """What works, and may surprise."""
     for name, gold in pipeline.gold.items():
         if gold.load == "replace" and traced(gold) is None:
-            yield (
-                f"note: gold.{name} is recomputed whole whenever its inputs change, because its partition column "
-                f"({', '.join(gold.partition_by)}) cannot be traced to one column of an input"
-            )
+            yield _whole(name, f"its partition column ({', '.join(gold.partition_by)}) cannot")
+        if gold.load == "merge" and traced(gold) is None:
+            yield _whole(name, f"none of its keys ({', '.join(gold.keys)}) can") + "; only what differs is written"
+
+
+def _whole(name: str, untraced: str) -> str:
+    return (
+        f"note: gold.{name} is recomputed whole whenever its inputs change, because {untraced} be traced to one column "
+        "of an input"
+    )
 
 
 def _block(mistake: Mistake) -> str:

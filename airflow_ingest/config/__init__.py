@@ -1,7 +1,7 @@
 """The YAML language: models, loading with positions, errors. Imports neither Airflow nor Spark."""
 
 from airflow_ingest.config.errors import ConfigError, IngestError, Mistake
-from airflow_ingest.config.gold import Aggregate, Gold, Over
+from airflow_ingest.config.gold import Aggregate, Dates, Dimension, Gold, Over
 from airflow_ingest.config.loader import load_pipeline, parse_gold, parse_pipeline, parse_table
 from airflow_ingest.config.pipeline import AssetSchedule, Pipeline, Retries, Spark
 from airflow_ingest.config.reference import json_schema, reference_page
@@ -35,7 +35,9 @@ __all__ = [
     "Bronze",
     "Column",
     "ConfigError",
+    "Dates",
     "DeltaTable",
+    "Dimension",
     "DriftRule",
     "DuplicateRateRule",
     "ExpectRule",

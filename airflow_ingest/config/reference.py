@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from airflow_ingest.config.pipeline import Pipeline
 from airflow_ingest.config.rules import RULES, BatchRule, RowRule, Rule
-from airflow_ingest.config.served import UNSERVED_KEYS, UNSERVED_RULES, UNSERVED_VALUES
+from airflow_ingest.config.served import UNSERVED_KEYS, UNSERVED_RULES
 from airflow_ingest.config.table import KEEP_OTHERS
 from airflow_ingest.config.values import format_duration
 
@@ -113,8 +113,6 @@ def _row(model: str, key: str, field: FieldInfo, schema: Schema) -> str:
     meaning = (field.description or "").replace("|", "\\|")
     if key in UNSERVED_KEYS.get(model, ()):
         meaning += " *Not yet.*"
-    if unserved := UNSERVED_VALUES.get((model, key)):
-        meaning += f" *Not yet: {', '.join(f'`{word}`' for word in sorted(unserved))}.*"
     if model == "Pipeline" and key == "schedule":
         meaning += " *Not yet: `{assets: [...]}`.*"
     return f"| `{key}` | {_type(schema)} | {_default(field)} | {meaning} |"

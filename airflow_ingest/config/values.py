@@ -161,6 +161,18 @@ def parse_bound(value: Any) -> int | float | str | date | datetime:
     return value
 
 
+def parse_day(value: Any) -> date:
+    """Read a day: `2013-01-31`. Raises an error that pydantic reports for anything else."""
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    raise wrong(f"{quote(value)} is not a day", "Write a day that exists: 2013-01-31.")
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -198,6 +210,12 @@ Rate = Annotated[
             "x-type": "rate",
         }
     ),
+]
+Day = Annotated[
+    date,
+    PlainValidator(parse_day),
+    PlainSerializer(date.isoformat, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date", "x-type": "day"}),
 ]
 Email = Annotated[str, PlainValidator(parse_email), WithJsonSchema({"type": "string", "format": "email"})]
 Scalar = Annotated[

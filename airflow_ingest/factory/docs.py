@@ -13,7 +13,9 @@ def describe_pipeline(pipeline: Pipeline) -> str:
     lines = [pipeline.description or f"The pipeline {pipeline.pipeline}.", ""]
     lines += ["| table | from | how |", "| --- | --- | --- |"]
     lines += [f"| {name} | {_origin(table)} | {_steps(table)} |" for name, table in pipeline.tables.items()]
-    lines += [f"| gold.{name} | {', '.join(gold.inputs)} | {gold.load} |" for name, gold in pipeline.gold.items()]
+    lines += [
+        f"| gold.{name} | {', '.join(gold.inputs) or 'dates'} | {gold.load} |" for name, gold in pipeline.gold.items()
+    ]
     return "\n".join(lines)
 
 

@@ -76,6 +76,15 @@ def commits_after(spark: SparkSession, path: str, version: int) -> list[Commit]:
     return history(spark, path, newest[0].version - version) if newest and newest[0].version > version else []
 
 
+def others_among(commits: Iterable[Commit], before: int, own: int) -> bool:
+    """Whether another writer's rows were published after version `before` and ahead of `own`.
+
+    A version that is not among `commits` counts as one.
+    """
+    between = [commit for commit in commits if before < commit.version < own]
+    return len(between) < own - before - 1 or any(commit.changes_rows for commit in between)
+
+
 @dataclass(frozen=True)
 class Published:
     """`version` is the newest version of a table; `rows` the one since which its rows are what they are.

@@ -14,7 +14,7 @@ from airflow_ingest.lakehouse.bronze import batch_predicate, draft_batch, fit_to
 from airflow_ingest.lakehouse.commits import Place
 from airflow_ingest.lakehouse.errors import NothingToLoad, SourceNotFound
 from airflow_ingest.lakehouse.gold.news import news_of
-from airflow_ingest.lakehouse.gold.refresh import predicate
+from airflow_ingest.lakehouse.gold.refresh import nothing_new
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import history
 from airflow_ingest.lakehouse.model import Batch, RowCounts, RunInfo
@@ -75,19 +75,18 @@ def plan_gold(spark: SparkSession, lake: Lake, name: str, gold: Gold) -> GoldPla
         "absent": news.absent,
         "taken": news.taken,
         "query": gold.query,
+        "keys": tuple(gold.keys),
     }
     if news.absent:
         reason = f"{', '.join(news.absent)} is not published yet"
         return GoldPlan(status="wait", reason=reason, **told)
-    partitions = news.partitions(spark, gold)
-    if partitions == []:
-        told |= {"status": "unchanged", "reason": f"nothing new in {', '.join(gold.inputs)}", "partitions": ()}
-    elif partitions is None:
+    scope = news.scope(spark, gold)
+    if scope is None:
         told |= {"status": "recompute", "reason": "whole" if news.last else "whole, for the first time"}
+    elif scope.is_empty:
+        told |= {"status": "unchanged", "reason": nothing_new(gold), "partitions": ()}
     else:
-        reason = f"{len(partitions)} partition{'s' if len(partitions) > 1 else ''}"
-        told |= {"status": "recompute", "reason": reason, "partitions": tuple(map(str, partitions))}
-        told["replaces"] = predicate(gold, partitions)
+        told |= {"status": "recompute", "reason": str(scope), "partitions": scope.values, "replaces": scope.sql()}
     return GoldPlan(seconds=time.monotonic() - started, **told)
 
 

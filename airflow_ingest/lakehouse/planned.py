@@ -46,8 +46,10 @@ class GoldPlan(Value):
 
     - `status`: `recompute`, `unchanged`, `wait` for inputs that were never published, or `fail`
     - `inputs`: the published ones' versions now; `absent`: the others; `taken`: the versions that it was made from
-    - `partitions`: the values that would be recomputed, as text; None for the whole table
-    - `query`: the SELECT that makes it; `replaces`: the condition on the rows replaced, empty for all
+    - `partitions`: the partitions, or the values of keys, that would be recomputed, as text; None for the whole table
+      and for more of them than can be listed
+    - `query`: the SELECT that makes it; `replaces`: the condition on the rows recomputed, empty for all
+    - `keys`: by which only what differs among these rows is written; without any, all of them give way
     """
 
     table: str
@@ -59,4 +61,5 @@ class GoldPlan(Value):
     partitions: tuple[str, ...] | None = None
     query: str = ""
     replaces: str = ""
+    keys: tuple[str, ...] = ()
     seconds: float = 0.0

@@ -23,8 +23,8 @@ class GoldAggregateOperator(LakehouseOperator):
 
     Returns the load's result.
 
-    :param spec: the gold table as a pipeline file describes it: a mapping with `sql` or `aggregate`, `load`,
-        `partition_by` and `quality`, or a `Gold`
+    :param spec: the gold table as a pipeline file describes it: a mapping with `sql`, `aggregate` or `dates`, `load`,
+        `partition_by`, `quality` and so on, or a `Gold`
     """
 
     template_fields: Sequence[str] = ("lake",)

@@ -77,6 +77,15 @@ def test_validate_notes_a_gold_table_that_is_recomputed_whole() -> None:
     assert "note:" not in result.stdout
 
 
+def test_validate_notes_a_merged_gold_table_whose_keys_come_from_no_column_of_an_input() -> None:
+    text = GOOD.format(name="trips").replace("load: overwrite", "load: merge, keys: [flights]")
+    result = _run("validate", str(_write("trips", text)))
+    assert (
+        "because none of its keys (flights) can be traced to one column of an input; only what differs is written"
+        in (" ".join(result.stdout.split()))
+    )
+
+
 def test_validate_as_json_gives_the_parts_of_each_mistake() -> None:
     _write("bad", GOOD.format(name="bad").replace("lake:", "laek:"))
     result = _run("validate", "--json", "bad.yaml")

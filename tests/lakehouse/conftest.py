@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from airflow_ingest.lakehouse import (
     quality_gate,
     refresh_gold,
 )
+from airflow_ingest.lakehouse.tables import change_feed, ensure
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -53,6 +55,18 @@ class Workbench:
     def load(self, table: Table, files: str, day: int = 1) -> LoadResult:
         """Ingest, gate and merge."""
         return self.merge(table, self.gate(table, self.ingest(table, files, day), day), day)
+
+    def publish(self, table: str, columns: str, *rows: tuple[Any, ...]) -> None:
+        """Rows as the whole of a table such as `silver.orders`, with a change feed, whatever a pipeline would do."""
+        frame = self.spark.createDataFrame(list(rows), columns)
+        path = self.lake.path(*table.split("."))
+        ensure(self.spark, self.lake, path, frame, table_properties=change_feed(frame.columns))
+        frame.write.format("delta").mode("overwrite").option("overwriteSchema", True).save(path)
+
+    def sql(self, statement: str) -> None:
+        """Runs `statement`, in which `{silver.orders}` is a table of the lake."""
+        named = re.sub(r"\{(\w+)\.(\w+)\}", lambda found: f"delta.`{self.lake.path(found[1], found[2])}`", statement)
+        self.spark.sql(named).collect()
 
     def refresh(self, name: str, gold: Gold, day: int = 1) -> LoadResult:
         return refresh_gold(self.spark, self.lake, name, gold, run(day))

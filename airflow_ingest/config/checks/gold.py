@@ -1,11 +1,12 @@
-"""Gold: one SELECT or aggregation, its inputs, and how it is loaded."""
+"""Gold: one SELECT or aggregation, or days; its inputs, and how it is loaded."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
+from airflow_ingest.config.checks.dimensions import check_dimensional, made_columns
+from airflow_ingest.config.checks.lake import Lake, table_problem
 from airflow_ingest.config.checks.names import (
     Names,
     check_clustering,
@@ -15,13 +16,13 @@ from airflow_ingest.config.checks.names import (
     report_sql,
 )
 from airflow_ingest.config.checks.rules import check_rules
+from airflow_ingest.config.dates import DATE_COLUMNS
 from airflow_ingest.config.gold import Gold
 from airflow_ingest.config.report import Report, block, is_absent, texts
-from airflow_ingest.config.served import check_served_value
 from airflow_ingest.config.sql import Query, has_aggregate, parse_query
-from airflow_ingest.config.values import KeyPath, nearest, quote
+from airflow_ingest.config.values import KeyPath, one_of, quote
 
-Lake = Mapping[str, Names | None]
+_KINDS = ("sql", "aggregate", "dates")
 
 
 def check_gold(gold: dict[str, Any], at: KeyPath, report: Report, lake: Lake | None) -> None:
@@ -29,16 +30,18 @@ def check_gold(gold: dict[str, Any], at: KeyPath, report: Report, lake: Lake | N
 
     :param lake: the tables that it may read, such as `silver.flights`, and their columns; None if not known.
     """
-    kinds = [kind for kind in ("sql", "aggregate") if gold.get(kind) is not None]
+    kinds = [kind for kind in _KINDS if gold.get(kind) is not None]
     if not kinds and gold.keys() <= Gold.model_fields.keys():
-        report.add(at, "says nothing of its rows: it needs exactly one of sql or aggregate", at_key=True)
+        report.add(at, f"says nothing of its rows: it needs exactly one of {one_of(_KINDS)}", at_key=True)
     elif len(kinds) > 1:
-        report.add(at, "has both sql and aggregate", "Keep exactly one.", at_key=True)
+        report.add(at, f"has {one_of(kinds, 'and')}", "Keep exactly one.", at_key=True)
     if isinstance(gold.get("sql"), str):
         _check_sql(gold["sql"], (*at, "sql"), report, lake)
     if isinstance(gold.get("aggregate"), dict):
         _check_aggregate(gold["aggregate"], (*at, "aggregate"), report, lake)
-    columns = gold_columns(gold, f"gold.{at[-1]}" if at else "gold")
+    what = f"gold.{at[-1]}" if at else "gold"
+    check_dimensional(gold, at, report, lake, _query_columns(gold, what))
+    columns = gold_columns(gold, what)
     for key in ("keys", "partition_by", "cluster_by"):
         check_list(gold, key, at, report, columns)
     check_list(block(gold, "optimize"), "zorder_by", (*at, "optimize"), report, columns)
@@ -52,11 +55,18 @@ def check_gold(gold: dict[str, Any], at: KeyPath, report: Report, lake: Lake | N
 
 
 def gold_columns(gold: dict[str, Any], what: str) -> Names | None:
-    """The columns that a gold table's query gives, or None where it does not say."""
+    """The columns of a gold table, or None where its query does not say."""
+    columns = _query_columns(gold, what)
+    return None if columns is None else Names((*columns.names, *(name for name, _ in made_columns(gold))), what)
+
+
+def _query_columns(gold: dict[str, Any], what: str) -> Names | None:
     sql, aggregate = gold.get("sql"), block(gold, "aggregate")
     if isinstance(sql, str):
         columns = parse_query(sql).columns
         return Names(columns, what) if columns else None
+    if block(gold, "dates"):
+        return Names(DATE_COLUMNS, what)
     over = block(aggregate, "over").get("order_by")
     names = [name for _, name in texts(aggregate, "by")] + ([over] if isinstance(over, str) else [])
     names += block(aggregate, "measures")
@@ -65,44 +75,28 @@ def gold_columns(gold: dict[str, Any], what: str) -> Names | None:
 
 def gold_inputs(gold: dict[str, Any]) -> tuple[str, ...]:
     """The tables that a gold table reads, as far as its plain data is sound."""
-    if isinstance(gold.get("sql"), str):
-        return parse_query(gold["sql"]).tables
-    source = block(gold, "aggregate").get("from")
-    return (source,) if isinstance(source, str) else ()
+    dimensions = block(gold, "dimensions")
+    read = [block(gold, "aggregate").get("from"), *(block(dimensions, name).get("table") for name in dimensions)]
+    queried = parse_query(gold["sql"]).tables if isinstance(gold.get("sql"), str) else ()
+    return (*queried, *(table for table in read if isinstance(table, str)))
 
 
 def _check_sql(text: str, path: KeyPath, report: Report, lake: Lake | None) -> None:
     query: Query = parse_query(text)
     report_sql(query.problems, text, path, report)
     for name, offset in dict(reversed(query.places)).items():
-        if problem := _table_problem(name, lake):
+        if problem := table_problem(name, lake):
             shown = problem[0].replace(quote(name), quote_part(name, text))
             report.add_sql(path, text, offset, shown, problem[1])
     if not query.problems and not query.places:
         report.add(path, "reads no table of the lake", "Write FROM silver.<table> or gold.<table>.")
 
 
-def _table_problem(name: str, lake: Lake | None) -> tuple[str, str] | None:
-    layer, _, table = name.partition(".")
-    if lake is None:
-        sound = layer in ("silver", "gold") and table.isidentifier()
-        return None if sound else (f"{quote(name)} is no table of the lake", "Write silver.<table> or gold.<table>.")
-    if name in lake:
-        return None
-    if name.startswith("bronze.") or f"bronze.{table or name}" in lake:
-        hint = f"Gold reads silver and gold: give {table or name} a silver."
-        return f"{quote(name)} cannot be read: {table or name} stops at bronze", hint
-    readable = [known for known in lake if not known.startswith("bronze.")]
-    same = [known for known in readable if known.partition(".")[2] == name]
-    hint = f'Did you mean "{same[0]}"?' if same else nearest(name, readable)
-    return f"there is no table {quote(name)}", hint or f"Tables: {', '.join(readable)}."
-
-
 def _check_aggregate(aggregate: dict[str, Any], path: KeyPath, report: Report, lake: Lake | None) -> None:
     source = aggregate.get("from")
     columns: Names | None = None
     if isinstance(source, str):
-        if problem := _table_problem(source, lake):
+        if problem := table_problem(source, lake):
             report.add((*path, "from"), *problem)
         columns = (lake or {}).get(source)
     check_list(aggregate, "by", path, report, columns)
@@ -134,7 +128,9 @@ def _check_rolling(text: str, path: KeyPath, report: Report) -> None:
 def _check_load(gold: dict[str, Any], at: KeyPath, report: Report) -> None:
     load = gold.get("load", "overwrite")
     path = (*at, "load")
-    check_served_value("Gold", "load", load, path, report)
+    if load in ("replace", "merge") and block(gold, "dates"):
+        hint = "Remove it: the days are written as a whole, once."
+        report.add(path, f"load: {load} has no use with dates", hint)
     if load == "merge" and is_absent(gold, "keys", Gold):
         report.add(path, "load: merge needs keys", "Name the columns that identify a row, or use overwrite or replace.")
     if load in ("overwrite", "replace") and gold.get("keys"):

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_ingest.config.checks.cycles import cycles
 from airflow_ingest.config.checks.delta import check_foreign
+from airflow_ingest.config.checks.dimensions import VERSIONED
 from airflow_ingest.config.checks.gold import check_gold, gold_columns, gold_inputs
 from airflow_ingest.config.checks.lookups import check_lookups
 from airflow_ingest.config.checks.names import Names
@@ -65,10 +66,17 @@ def _lake(tables: dict[str, Any], gold: dict[str, Any]) -> dict[str, Names | Non
     for name, table in tables.items():
         silver = table.get("silver") if isinstance(table, dict) else None
         layer = "bronze" if silver is None else "silver"
-        lake[f"{layer}.{name}"] = silver_columns(silver, f"silver.{name}") if isinstance(silver, dict) else None
+        lake[f"{layer}.{name}"] = _published(silver, f"silver.{name}") if isinstance(silver, dict) else None
     for name, table in gold.items():
         lake[f"gold.{name}"] = gold_columns(table, f"gold.{name}") if isinstance(table, dict) else None
     return lake
+
+
+def _published(silver: dict[str, Any], what: str) -> Names | None:
+    columns = silver_columns(silver, what)
+    if columns is None or silver.get("load") != "scd2":
+        return columns
+    return Names((*columns.names, *VERSIONED, "_current"), what)
 
 
 def _gold_before(table: dict[str, Any]) -> list[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_ingest.config import Gold
-from airflow_ingest.lakehouse.gold.changes import changed_partitions
-from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, Published, history, in_effect, published
+from airflow_ingest.lakehouse.gold.changes import scope_of
+from airflow_ingest.lakehouse.gold.scope import Scope
+from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, Published, history, in_effect, others_among, published
 from airflow_ingest.lakehouse.model import short_hash
 
 if TYPE_CHECKING:
@@ -17,14 +18,20 @@ if TYPE_CHECKING:
 
     from airflow_ingest.lakehouse.lake import Lake
 
+INPUTS = "inputs"
+"""In a commit of gold: the versions of the inputs that the table was made from."""
+BASE = "base"
+"""In a commit of gold: the table's own version that its new rows were compared with."""
+
 
 @dataclass(frozen=True)
 class News:
-    """`commits`: the table's newest; `inputs`: what its inputs have published.
+    """`commits`: the newest of the table at `path`; `inputs`: what its inputs have published.
 
     `paths` says where the inputs are, `query` is a hash of what the configuration asks for.
     """
 
+    path: str
     commits: Sequence[Commit]
     query: str
     paths: Mapping[str, str]
@@ -43,7 +50,7 @@ class News:
     @property
     def last(self) -> Commit | None:
         """The commit that made the table as it is, if there is one."""
-        return next((commit for commit in in_effect(self.commits) if commit.metadata.get("inputs")), None)
+        return next((commit for commit in in_effect(self.commits) if INPUTS in commit.metadata), None)
 
     @property
     def absent(self) -> list[str]:
@@ -53,22 +60,26 @@ class News:
     @property
     def taken(self) -> dict[str, int]:
         """The inputs' versions that the table was made from."""
-        return dict(self.last.metadata.get("inputs", {})) if self.last else {}
+        return dict(self.last.metadata[INPUTS]) if self.last else {}
 
     @property
     def same_query(self) -> bool:
         """Whether the table was made by today's configuration."""
         return self.last is not None and self.last.metadata.get("query") == self.query
 
-    def partitions(self, spark: SparkSession, gold: Gold) -> list[Any] | None:
-        """The values of the partition column that have to be recomputed; none if there is no news, None for all."""
-        if not self.same_query:
+    @property
+    def is_sound(self) -> bool:
+        """Whether the table was what the last commit took it for: nobody wrote between its comparison and itself."""
+        base = self.last.metadata.get(BASE) if self.last else None
+        return self.last is None or base is None or not others_among(self.commits, base, self.last.version)
+
+    def scope(self, spark: SparkSession, gold: Gold) -> Scope | None:
+        """The rows that have to be made anew; empty if there is no news, None for all."""
+        if not self.same_query or not self.is_sound:
             return None
         if self.taken == self.now:
-            return []
-        if gold.load != "replace":
-            return None
-        return changed_partitions(spark, gold, self.paths, self.taken, self.now)
+            return Scope(())
+        return scope_of(spark, gold, self.path, self.paths, self.taken, self.now)
 
 
 def news_of(spark: SparkSession, lake: Lake, name: str, gold: Gold) -> News:
@@ -78,7 +89,7 @@ def news_of(spark: SparkSession, lake: Lake, name: str, gold: Gold) -> News:
         own = pool.submit(history, spark, lake.gold(name), LOOK_BACK)
         asked = {source: pool.submit(published, spark, where) for source, where in paths.items()}
         inputs = {source: found for source, answer in asked.items() if (found := answer.result())}
-    return News(own.result(), query_version(gold), paths, inputs)
+    return News(lake.gold(name), own.result(), query_version(gold), paths, inputs)
 
 
 def query_version(gold: Gold) -> str:

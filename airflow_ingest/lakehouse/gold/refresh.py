@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from airflow_ingest.config import Gold
 from airflow_ingest.lakehouse.bronze import BATCH_ID
-from airflow_ingest.lakehouse.commits import Stamp, stamped, written
+from airflow_ingest.lakehouse.commits import Stamp
 from airflow_ingest.lakehouse.conflicts import replanned
-from airflow_ingest.lakehouse.errors import LakehouseError, SourceNotFound
+from airflow_ingest.lakehouse.errors import SourceNotFound
 from airflow_ingest.lakehouse.gold.changes import reach
-from airflow_ingest.lakehouse.gold.news import news_of
+from airflow_ingest.lakehouse.gold.dimensions import with_dimensions, with_surrogate_keys
+from airflow_ingest.lakehouse.gold.merge import same_shape
+from airflow_ingest.lakehouse.gold.news import INPUTS, News, news_of
+from airflow_ingest.lakehouse.gold.publication import Publication, counts_of
 from airflow_ingest.lakehouse.gold.query import with_tables
-from airflow_ingest.lakehouse.gold.rules import judge_result
+from airflow_ingest.lakehouse.gold.scope import Scope
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import Commit, rows_put
-from airflow_ingest.lakehouse.model import ALREADY_APPLIED, LoadResult, RowCounts, RunInfo, short_hash
+from airflow_ingest.lakehouse.log import Commit
+from airflow_ingest.lakehouse.model import ALREADY_APPLIED, LoadResult, RunInfo, short_hash
 from airflow_ingest.lakehouse.pins import NO_PINS, Pins, drawn, recalled
-from airflow_ingest.lakehouse.quality.results import record
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.tables import change_feed, ensure
 from airflow_ingest.lakehouse.widening import is_type_error
@@ -48,67 +47,76 @@ def refresh_gold(
         raise SourceNotFound(
             f"{', '.join(news.absent)} has no published version yet. Load it first, or see why its load failed."
         )
-    last, now = news.last, news.now
-    partitions = news.partitions(spark, gold)
+    last, scope = news.last, news.scope(spark, gold)
     application = f"{name}/gold"
     version, done = recalled(pins, "gold", application, news.commits)
-    if done and partitions == []:
+    if done and scope and scope.is_empty:
         return _loaded(name, done, ALREADY_APPLIED, started)
-    if last and partitions == []:
+    if last and scope and scope.is_empty:
         return LoadResult(
             step=STEP,
             table=name,
             status="unchanged",
-            reason=f"nothing new in {', '.join(gold.inputs)}",
+            reason=nothing_new(gold),
             version=last.version,
             seconds=time.monotonic() - started,
         )
-    rows = _result(spark, gold, news.paths, news.versions, partitions, run)
+    rows = _result(spark, name, gold, news, scope, run)
+    base = news.commits[0].version if gold.load == "merge" and news.same_query else None
+    if base is not None and not _fits(spark, path, base, rows):
+        base, scope = None, None
+        rows = _result(spark, name, gold, news, scope, run)
     if last is None or not news.same_query or last.metadata.get("pipeline") != lake.pipeline:
         ensure(spark, lake, path, rows, partition_by=gold.partition_by, table_properties=change_feed(rows.columns))
     known = {"pipeline": lake.pipeline, "layer": "gold", "table": name, "run": run.run_id}
     version = drawn(pins, "gold") if done else version
-    stamp = Stamp(application, version, {**known, "inputs": now, "query": news.query})
+    stamp = Stamp(application, version, {**known, INPUTS: news.now, "query": news.query})
     try:
-        _publish(spark, lake, name, gold, run, rows, partitions, stamp)
+        commit = Publication(spark, lake, name, gold, scope, base, stamp).publish(rows, run)
     except Exception as error:
-        if partitions is None or not is_type_error(error):
+        if scope is None or not is_type_error(error):
             raise
-        partitions = None  # its columns have other types now, as after a widening of its inputs
-        rows = _result(spark, gold, news.paths, news.versions, partitions, run)
-        _publish(spark, lake, name, gold, run, rows, partitions, stamp)
-    reason = "recomputed whole" if partitions is None else f"recomputed {len(partitions)} partitions"
-    return _loaded(name, written(spark, path, stamp), reason, started)
+        scope = None  # its columns have other types now, as after a widening of its inputs
+        rows = _result(spark, name, gold, news, scope, run)
+        commit = Publication(spark, lake, name, gold, scope, None, stamp).publish(rows, run)
+    return _loaded(name, commit, f"recomputed {scope or 'whole'}", started)
+
+
+def _fits(spark: SparkSession, path: str, version: int, rows: DataFrame) -> bool:
+    """Whether `rows` can go into the table without changing its columns."""
+    return same_shape(rows.schema, spark.read.format("delta").option("versionAsOf", version).load(path).schema)
+
+
+def nothing_new(gold: Gold) -> str:
+    """Why a gold table is left as it is."""
+    return f"nothing new in {', '.join(gold.inputs)}" if gold.inputs else "its days are there"
 
 
 def _loaded(name: str, commit: Commit, reason: str, started: float) -> LoadResult:
-    output = rows_put(commit.metrics)
     return LoadResult(
         step=STEP,
         table=name,
         version=commit.version,
-        rows=RowCounts(read=output, inserted=output),
+        rows=counts_of(commit),
         reason=reason,
         seconds=time.monotonic() - started,
     )
 
 
-def _result(
-    spark: SparkSession,
-    gold: Gold,
-    paths: Mapping[str, str],
-    versions: Mapping[str, int],
-    partitions: Sequence[Any] | None,
-    run: RunInfo,
-) -> DataFrame:
-    views = {source: f"ingest_{source.replace('.', '__')}" for source in paths}
+def _result(spark: SparkSession, name: str, gold: Gold, news: News, scope: Scope | None, run: RunInfo) -> DataFrame:
+    """The rows of the table within `scope`, as the inputs are now."""
+
+    def read(source: str) -> DataFrame:
+        return spark.read.format("delta").option("versionAsOf", news.versions[source]).load(news.paths[source])
+
+    views = {source: f"ingest_{source.replace('.', '__')}" for source in gold.queried}
+    within = _within_reach(gold, scope)
     for source, view in views.items():
-        pinned = spark.read.format("delta").option("versionAsOf", versions[source]).load(paths[source])
-        within = _within_reach(gold, partitions)
-        (pinned.where(F.expr(within)) if within else pinned).createOrReplaceTempView(view)
+        (read(source).where(F.expr(within)) if within else read(source)).createOrReplaceTempView(view)
     rows = spark.sql(with_tables(gold.query, views))
-    if partitions is not None:
-        rows = rows.where(F.expr(predicate(gold, partitions)))
+    if scope is not None:
+        rows = rows.where(F.expr(scope.sql()))
+    rows = with_surrogate_keys(name, gold, with_dimensions(name, gold, rows, read))
     return rows.withColumns(
         {
             BATCH_ID: F.lit(short_hash(run.pipeline, run.run_id)),
@@ -118,54 +126,14 @@ def _result(
     )
 
 
-def _within_reach(gold: Gold, partitions: Sequence[Any] | None) -> str:
-    """The input rows that a rolling window over `partitions` can see; Spark does not prune through a window."""
+def _within_reach(gold: Gold, scope: Scope | None) -> str:
+    """The input rows that a rolling window over `scope` can see; Spark does not prune through a window."""
     over = gold.aggregate.over if gold.aggregate else None
-    if not partitions or over is None or over.order_by != gold.partition_by[0]:
+    if scope is None or over is None:
         return ""
-    first, last = min(partitions) - reach(gold), max(partitions)
+    found = [[among for among in part.columns if among.name == over.order_by] for part in scope.parts]
+    if not all(found):
+        return ""
+    values = [value for among, *_ in found for value in among.known]
+    first, last = min(values) - reach(gold), max(values)
     return f"{quote(over.order_by)} >= {literal(first)} AND {quote(over.order_by)} <= {literal(last)}"
-
-
-def _publish(
-    spark: SparkSession,
-    lake: Lake,
-    name: str,
-    gold: Gold,
-    run: RunInfo,
-    rows: DataFrame,
-    partitions: Sequence[Any] | None,
-    stamp: Stamp,
-) -> None:
-    if not gold.quality.rules:
-        _write(lake.gold(name), gold, rows, partitions, stamp)
-        return
-    checked = rows.persist()
-    try:
-        judgement = judge_result(name, gold, checked)
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            recording = pool.submit(record, spark, lake, run, judgement)
-            if not judgement.broken:
-                _write(lake.gold(name), gold, checked, partitions, stamp)
-            recording.result()
-    finally:
-        checked.unpersist()
-    if judgement.broken:
-        raise LakehouseError(
-            f"gold.{name} keeps its old version, since the new result breaks its rules: {'; '.join(judgement.broken)}. "
-            "Correct the inputs or the rules, then clear this task."
-        )
-
-
-def _write(path: str, gold: Gold, rows: DataFrame, partitions: Sequence[Any] | None, stamp: Stamp) -> None:
-    writer = stamped(rows.write.format("delta").mode("overwrite"), stamp)
-    if partitions is None:
-        writer.option("overwriteSchema", True).partitionBy(*gold.partition_by).save(path)
-    else:
-        writer.option("replaceWhere", predicate(gold, partitions)).option("mergeSchema", True).save(path)
-
-
-def predicate(gold: Gold, partitions: Sequence[Any]) -> str:
-    """What holds for the rows of `partitions` alone."""
-    values = ", ".join(literal(value) for value in partitions)
-    return f"{quote(gold.partition_by[0])} IN ({values})"

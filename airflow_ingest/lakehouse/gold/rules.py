@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from airflow_ingest.config import Gold
+from airflow_ingest.config import Gold, Quality
+from airflow_ingest.config.rules import AnyRule
 from airflow_ingest.lakehouse.model import RuleResult
 from airflow_ingest.lakehouse.quality import batch_rules
 from airflow_ingest.lakehouse.quality.results import Judgement
 from airflow_ingest.lakehouse.quality.row_rules import failing_condition, outcome
 
+_ROWS = "rows"
+
 
 def judge_result(name: str, gold: Gold, rows: DataFrame) -> Judgement:
-    """What the rules of the gold table `name` say of `rows`: `block` if one of severity error is broken."""
-    results = _evaluate(gold, rows)
+    """What the rules of the gold table `name` say of `rows`: `block` if one of severity error is broken.
+
+    With `load: merge` its keys are among the rules: no two rows have the same ones, and none has a NULL in them.
+    """
+    rules = [*_on_keys(gold), *gold.quality.rules]
+    count, results = _evaluate(rules, rows)
     broken = any(not result.passed and result.severity == "error" for result in results)
-    return Judgement(f"gold.{name}", "", 0, tuple(results), "block" if broken else "pass")
+    return Judgement(f"gold.{name}", "", 0, tuple(results), "block" if broken else "pass", rows_read=count)
 
 
-def _evaluate(gold: Gold, rows: DataFrame) -> list[RuleResult]:
-    aggregates: dict[str, str] = {}
-    for index, rule in enumerate(gold.quality.rules):
+def _on_keys(gold: Gold) -> list[AnyRule]:
+    if gold.load != "merge":
+        return []
+    named = [{"name": f"keys: no NULL in {key}", "null_rate": {"column": key, "max": 0}} for key in gold.keys]
+    return Quality.model_validate({"rules": [{"name": "keys", "unique": gold.keys}, *named]}).rules
+
+
+def _evaluate(rules: Sequence[AnyRule], rows: DataFrame) -> tuple[int, list[RuleResult]]:
+    aggregates: dict[str, str] = {_ROWS: "count(1)"}
+    for index, rule in enumerate(rules):
         if rule.scope == "row":
             aggregates[f"r{index}"] = f"count_if({failing_condition(rule)})"
             continue
@@ -33,7 +48,7 @@ def _evaluate(gold: Gold, rows: DataFrame) -> list[RuleResult]:
         aggregates.update(measures.aggregates)
     first, *others = (F.expr(sql).alias(alias) for alias, sql in aggregates.items())
     measured: dict[str, Any] = rows.agg(first, *others).collect()[0].asDict()
-    return [
+    return int(measured[_ROWS]), [
         batch_rules.judge(rule, index, measured) if rule.scope == "batch" else outcome(rule, int(measured[f"r{index}"]))
-        for index, rule in enumerate(gold.quality.rules)
+        for index, rule in enumerate(rules)
     ]

@@ -11,7 +11,7 @@ from airflow_ingest.config import Silver, Table
 from airflow_ingest.lakehouse.commits import FIRST, Place, Stamp, generation, merge_from, stamped, written
 from airflow_ingest.lakehouse.errors import ConflictError
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import Commit, commits_after, history
+from airflow_ingest.lakehouse.log import Commit, commits_after, history, others_among
 from airflow_ingest.lakehouse.model import Batch, GateOutcome, PartitionRange, RowCounts, RunInfo
 from airflow_ingest.lakehouse.progress import DERIVED, Progress
 from airflow_ingest.lakehouse.silver.account import ACCOUNT, Account, Retracted, left_alone
@@ -192,10 +192,7 @@ class Load:
 
 def others_between(spark: SparkSession, path: str, before: int, own: int) -> bool:
     """Whether another writer's rows were published after version `before` and ahead of `own`."""
-    if own == before + 1:
-        return False
-    between = [commit for commit in commits_after(spark, path, before) if commit.version < own]
-    return len(between) < own - before - 1 or any(commit.changes_rows for commit in between)
+    return own > before + 1 and others_among(commits_after(spark, path, before), before, own)
 
 
 def merge_rows(
@@ -214,4 +211,4 @@ def merge_rows(
     What `ranges`, `redo` and `in_order` change is told at `Merge.of`.
     """
     statement = Merge.of(silver, ranges, redo, in_order=in_order).sql(path)
-    merge_from(spark, rows, SOURCE_VIEW, statement, stamp, without_repartitioning(silver))
+    merge_from(spark, rows, SOURCE_VIEW, statement, stamp, without_repartitioning(silver.partition_by))

@@ -158,10 +158,10 @@ def pruning(ranges: Sequence[PartitionRange]) -> str | None:
     return " AND ".join(_bounds(ranges)) or None
 
 
-def without_repartitioning(silver: Silver) -> Mapping[str, str]:
+def without_repartitioning(partition_by: Sequence[str]) -> Mapping[str, str]:
     """Settings for a MERGE: Delta gathers its rows by partition before it writes, and takes a dot in a name for a
     nested field."""
-    dotted = any("." in name for name in silver.partition_by)
+    dotted = any("." in name for name in partition_by)
     return {"spark.databricks.delta.merge.repartitionBeforeWrite.enabled": "false"} if dotted else {}
 
 

@@ -47,4 +47,4 @@ def merge_outcome(
         merge = Merge.of_versions(silver, other_values(columns, found.source.schema, target), ranges)
     else:
         merge = Merge.of_states(silver, ranges)
-    merge_from(spark, found.source, SOURCE_VIEW, merge.sql(path), stamp, without_repartitioning(silver))
+    merge_from(spark, found.source, SOURCE_VIEW, merge.sql(path), stamp, without_repartitioning(silver.partition_by))

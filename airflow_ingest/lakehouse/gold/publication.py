@@ -1,0 +1,110 @@
+"""Publishing a gold table's new rows: judged first, then written in one commit."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from pyspark.sql import DataFrame, SparkSession
+
+from airflow_ingest.config import Gold
+from airflow_ingest.lakehouse.commits import Stamp, stamped, written
+from airflow_ingest.lakehouse.errors import ConflictError, LakehouseError
+from airflow_ingest.lakehouse.gold.merge import merge_rows
+from airflow_ingest.lakehouse.gold.news import BASE
+from airflow_ingest.lakehouse.gold.rules import judge_result
+from airflow_ingest.lakehouse.gold.scope import Scope
+from airflow_ingest.lakehouse.lake import Lake
+from airflow_ingest.lakehouse.log import Commit, rows_put
+from airflow_ingest.lakehouse.model import RowCounts, RunInfo
+from airflow_ingest.lakehouse.quality.results import Judgement, record
+from airflow_ingest.lakehouse.silver.load import others_between
+
+COMPARED = "compared"
+"""In a commit of gold: how many rows of the query's result were compared with the table."""
+_MERGED = {"inserted": "numTargetRowsInserted", "updated": "numTargetRowsUpdated", "deleted": "numTargetRowsDeleted"}
+
+
+@dataclass(frozen=True)
+class Publication:
+    """New rows of the gold table `name`, on their way into it in a commit that carries `stamp`.
+
+    They take the place of the rows in `scope`, of all without one; with `base`, the table's version now, only what
+    differs from it is written.
+    """
+
+    spark: SparkSession
+    lake: Lake
+    name: str
+    gold: Gold
+    scope: Scope | None
+    base: int | None
+    stamp: Stamp
+
+    def publish(self, rows: DataFrame, run: RunInfo) -> Commit:
+        """Writes `rows`, if the rules let them pass, and gives the commit.
+
+        Raises LakehouseError if one of severity error is broken, and ConflictError if somebody else wrote meanwhile.
+        """
+        if not self.gold.quality.rules and self.gold.load != "merge":
+            self._put(rows)
+            return written(self.spark, self._path, self.stamp)
+        checked = rows.persist()
+        try:
+            judgement = judge_result(self.name, self.gold, checked)
+            stamp = self._publish(checked, judgement, run)
+        finally:
+            checked.unpersist()
+        if judgement.broken:
+            raise LakehouseError(
+                f"gold.{self.name} keeps its old version, since the new result breaks its rules: "
+                f"{'; '.join(judgement.broken)}. Correct the inputs or the rules, then clear this task."
+            )
+        commit = written(self.spark, self._path, stamp)
+        if self.base is not None and others_between(self.spark, self._path, self.base, commit.version):
+            raise ConflictError(f"{self._path}: another load was published while rows were compared.")
+        return commit
+
+    def _publish(self, rows: DataFrame, judgement: Judgement, run: RunInfo) -> Stamp:
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            told = self.gold.quality.rules or judgement.broken
+            recording = pool.submit(record, self.spark, self.lake, run, judgement) if told else None
+            stamp = self.stamp
+            if recording and self.base is not None:
+                recording.result()  # a MERGE is stamped by the session's settings, which every write beside it takes
+            if judgement.broken:
+                pass
+            elif self.base is None:
+                self._put(rows)
+            else:
+                stamp = self._merge(rows, self.base, judgement.rows_read)
+            if recording:
+                recording.result()
+        return stamp
+
+    def _put(self, rows: DataFrame) -> None:
+        writer = stamped(rows.write.format("delta").mode("overwrite"), self.stamp)
+        if self.scope is None:
+            writer.option("overwriteSchema", True).partitionBy(*self.gold.partition_by).save(self._path)
+        else:
+            writer.option("replaceWhere", self.scope.sql()).option("mergeSchema", True).save(self._path)
+
+    def _merge(self, rows: DataFrame, base: int, compared: int | None) -> Stamp:
+        table = self.spark.read.format("delta").option("versionAsOf", base).load(self._path)
+        stamp = replace(self.stamp, metadata={**self.stamp.metadata, BASE: base, COMPARED: compared})
+        merge_rows(self.spark, self._path, self.gold, rows, table, self.scope, stamp)
+        return stamp
+
+    @property
+    def _path(self) -> str:
+        return self.lake.gold(self.name)
+
+
+def counts_of(commit: Commit) -> RowCounts:
+    """What became of a gold table's rows in `commit`: those that were read are the query's, and those deleted."""
+    if COMPARED not in commit.metadata:
+        output = rows_put(commit.metrics)
+        return RowCounts(read=output, inserted=output)
+    merged = {kind: commit.metrics.get(metric, 0) for kind, metric in _MERGED.items()}
+    counts = RowCounts(read=int(commit.metadata[COMPARED]) + merged["deleted"], **merged)
+    return counts.model_copy(update={"unchanged": counts.unaccounted})
