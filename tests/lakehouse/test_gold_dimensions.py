@@ -6,7 +6,7 @@ import hashlib
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]
 import pytest
 
 from airflow_ingest.config import Gold
@@ -118,7 +118,7 @@ def test_a_fact_belongs_to_the_version_that_was_valid_then(spark: SparkSession) 
     ]
     members = spark.createDataFrame(versions, CUSTOMERS)
     asked = [january(4), january(5), january(9), january(10), january(19), january(20), january(25), january(30), None]
-    rows = [(number, 1, day, 0) for number, day in enumerate(asked)]
+    rows: list[tuple[Any, ...]] = [(number, 1, day, 0) for number, day in enumerate(asked)]
     rows += [(90, 2, january(6), 0), (91, None, january(6), 0)]
     facts = spark.createDataFrame(rows, ORDERS)
     expected = [None, "Bern", "Bern", "Basel", "Basel", None, None, None, None, None, None]

@@ -238,7 +238,7 @@ def test_after_any_changes_the_table_is_what_a_clean_pass_makes_and_the_counts_s
         for statement in statements:
             bench.sql(statement)
         result = bench.refresh("made", gold)
-        after = case.oracle(bench.rows(bench.lake.silver("orders")))  # type: ignore[arg-type]
+        after = case.oracle(bench.rows(bench.lake.silver("orders")))
         assert bench.rows(path, *case.columns) == sorted((key + value for key, value in after.items()), key=repr)
         if before and result.status == "loaded":
             inserted, updated, deleted, _ = fates(result)
