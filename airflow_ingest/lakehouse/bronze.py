@@ -152,9 +152,11 @@ def read_bronze(spark: SparkSession, lake: Lake, name: str, version: int) -> Dat
     return spark.read.format("delta").option("versionAsOf", version).load(lake.bronze(name))
 
 
-def read_batch(spark: SparkSession, lake: Lake, batch: Batch) -> DataFrame:
-    """The rows of `batch` as bronze holds them now."""
-    bronze = spark.read.format("delta").load(lake.bronze(batch.table))
+def read_batch(spark: SparkSession, lake: Lake, batch: Batch, version: int | None = None) -> DataFrame:
+    """The rows of `batch` as bronze holds them now, or held them at `version`."""
+    reader = spark.read.format("delta")
+    reader = reader if version is None else reader.option("versionAsOf", version)
+    bronze = reader.load(lake.bronze(batch.table))
     return bronze.where((F.col(PROCESSING_DATE) == F.lit(batch.processing_date)) & (F.col(BATCH_ID) == F.lit(batch.id)))
 
 

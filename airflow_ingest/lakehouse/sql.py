@@ -20,6 +20,16 @@ def table(path: str) -> str:
     return f"delta.{quote(path)}"
 
 
+def as_text(value: str) -> str:
+    """The SQL of the text that means `value`, SQL of any plain type, to a comparison in every session.
+
+    A time has its zone beside it: in a zone with summer time, an hour a year comes twice. Bytes mean no text: NULL.
+    """
+    zoned = "map('timeZone', 'UTC', 'timestampFormat', 'yyyy-MM-dd HH:mm:ss.SSSSSSXXX')"
+    time = f"get_json_object(to_json(struct({value} AS v), {zoned}), '$.v')"
+    return f"CASE typeof({value}) WHEN 'timestamp' THEN {time} WHEN 'binary' THEN NULL ELSE cast({value} AS STRING) END"
+
+
 def literal(value: str | float | date | datetime | None) -> str:
     """`value` as a SQL literal.
 

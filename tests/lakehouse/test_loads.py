@@ -8,6 +8,8 @@ import pytest
 
 from airflow_ingest.lakehouse import Lake, LakehouseError, RunInfo, TableOwnedByOther, hold_batch, ingest_bronze
 from airflow_ingest.lakehouse.log import history
+from airflow_ingest.lakehouse.progress import Progress, progress_of
+from airflow_ingest.lakehouse.silver import merge
 from tests.lakehouse.conftest import Workbench, csv_table, run
 
 pytestmark = pytest.mark.spark
@@ -270,6 +272,43 @@ def test_new_columns_evolve_silver_and_old_rows_stay(bench: Workbench) -> None:
     bench.load(csv_table(as_it_came), bench.write("a.csv", "id,amount\n1,10\n"), day=1)
     bench.load(csv_table(as_it_came), bench.write("b.csv", "id,amount,note\n2,20,new\n"), day=2)
     assert bench.rows(bench.lake.silver("orders")) == [("1", "10", None), ("2", "20", "new")]
+
+
+def test_a_merge_bounds_the_keys_it_looks_for_whatever_the_clock_says(bench: Workbench) -> None:
+    columns = {"id": "int", "at": "timestamp", "note": "string"}
+    table = csv_table({"columns": columns, "keys": ["id", "at"], "cluster_by": ["at"], "sequence_by": []})
+    bench.spark.conf.set("spark.sql.session.timeZone", "Europe/Zurich")
+    try:
+        for day, note in enumerate("ab", 1):  # half past two comes twice on that day
+            file = bench.write(f"{day}.csv", f"id,at,note\n1,2026-10-25T02:30:00+01:00,{note}\n")
+            gate = bench.gate(table, bench.ingest(table, file, day), day)
+            result = bench.merge(table, gate, day)
+    finally:
+        bench.spark.conf.set("spark.sql.session.timeZone", "UTC")
+    assert [(found.column, found.low, found.high) for found in gate.partitions] == [
+        ("at", "2026-10-25 01:30:00.000000Z", "2026-10-25 01:30:00.000000Z")
+    ]
+    assert (result.rows.inserted, result.rows.updated) == (0, 1)
+    assert bench.rows(bench.lake.silver("orders"), "id", "note") == [(1, "b")]
+
+
+@pytest.mark.slow
+def test_a_merge_takes_what_the_gate_saw_though_bronze_is_loaded_again_meanwhile(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = csv_table()
+    file = bench.write("x.csv", DAY)
+    gate = bench.gate(table, bench.ingest(table, file))
+
+    def overtaken(*asked: Any) -> Progress:
+        known = progress_of(*asked)
+        bench.write("x.csv", "id,amount,note\nx,1,a\n2,1,b\n2,2,b\n")
+        bench.ingest(table, file)
+        return known
+
+    monkeypatch.setattr(merge, "progress_of", overtaken)
+    assert bench.merge(table, gate).rows.inserted == 2
+    assert bench.rows(bench.lake.silver("orders")) == [(1, 10, "a"), (2, 20, "b")]
 
 
 def test_no_setting_of_a_load_stays_in_the_session(bench: Workbench) -> None:

@@ -44,7 +44,7 @@ from airflow_ingest.lakehouse.silver.judged import (
 )
 from airflow_ingest.lakehouse.silver.lookups import Lookups
 from airflow_ingest.lakehouse.silver.projection import unused_columns
-from airflow_ingest.lakehouse.sql import literal, quote
+from airflow_ingest.lakehouse.sql import as_text, literal, quote
 from airflow_ingest.lakehouse.tables import ensure
 
 _ADAPTIVE_EXCLUDED = "spark.sql.adaptive.optimizer.excludedRules"
@@ -177,7 +177,7 @@ def _aggregates(table: Table, judged: Judged) -> dict[str, str]:
         aggregates[f"r{index}"] = f"count_if({_JUDGEABLE} AND {failing_condition(rule)})"
     for index, name in enumerate(_pruning_columns(table)):
         for side in ("min", "max"):
-            aggregates[f"p{index}_{side}"] = f"cast({side}(CASE WHEN {PUBLISHED} THEN {quote(name)} END) AS STRING)"
+            aggregates[f"p{index}_{side}"] = as_text(f"{side}(CASE WHEN {PUBLISHED} THEN {quote(name)} END)")
     return aggregates
 
 
@@ -228,8 +228,9 @@ def _labels(judged: Judged) -> list[str]:
 
 
 def _pruning_columns(table: Table) -> list[str]:
+    """By which the table's files are told apart, and which are the same in every row of a key."""
     silver = table.silver
-    return [name for name in silver.partition_by if name in silver.keys] if silver else []
+    return [name for name in (*silver.partition_by, *silver.cluster_by) if name in silver.keys] if silver else []
 
 
 def _partition_ranges(table: Table, measured: Mapping[str, Any]) -> tuple[PartitionRange, ...]:

@@ -18,7 +18,7 @@ from airflow_ingest.config import Silver, Table
 from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ID, BATCH_ORDER, RECORD_HASH, read_batch
 from airflow_ingest.lakehouse.dlq import ORDINAL, with_fixes, with_ordinals
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.model import Batch, RunInfo
+from airflow_ingest.lakehouse.model import Batch, RowCounts, RunInfo
 from airflow_ingest.lakehouse.quality.row_rules import failing_condition
 from airflow_ingest.lakehouse.silver.folding import HELPERS, folded
 from airflow_ingest.lakehouse.silver.images import with_images
@@ -46,6 +46,8 @@ RANK = "__rank"
 MALFORMED = "malformed"
 _EARLY = "__early_errors"
 _TIE_BREAKER = "__tie_breaker"
+_DIGITS = 16
+"""Of a row's hash, in `_sequence`: enough to put two rows of one batch in order, and no compression shortens them."""
 SOURCE = "__source"
 DELETES = "__deletes"
 ACCEPTED = f"(NOT {FILTERED} AND size({ERRORS}) = 0)"
@@ -93,11 +95,14 @@ def judge(
     batch: Batch,
     lookups: Lookups,
     rows: DataFrame | None = None,
+    *,
+    found: RowCounts | None = None,
 ) -> Judged:
     """The rows of `batch`, judged. Use what it gives inside `judging`.
 
-    `rows` are the batch's as bronze would hold them, where it does not hold them yet. Raises SchemaMismatch if the
-    batch lacks a column that silver cannot do without.
+    `rows` are the batch's as bronze would hold them, where it does not hold them yet, or as it held them; what was
+    `found` in these very rows is not looked for again. Raises SchemaMismatch if the batch lacks a column that silver
+    cannot do without.
     """
     bronze = with_fixes(spark, lake, name, read_batch(spark, lake, batch) if rows is None else rows)
     missing: list[str] = []
@@ -106,7 +111,8 @@ def judge(
         where = f"tables.{name}: {', '.join(file.path for file in batch.files[:3])}"
         lenient = table.bronze.schema_ == "evolve"
         missing = missing_columns(where, silver_of(table), batch.columns, lenient=lenient)
-    return judge_rows(bronze, table, lookups, missing=missing, within=replaced_rows(silver_of(table), batch))
+    within = replaced_rows(silver_of(table), batch)
+    return judge_rows(bronze, table, lookups, missing=missing, within=within, found=found)
 
 
 def judge_rows(
@@ -117,10 +123,13 @@ def judge_rows(
     carry: Sequence[str] = (),
     missing: Sequence[str] = (),
     within: str | None = None,
+    found: RowCounts | None = None,
 ) -> Judged:
     """`rows`, which look as bronze's, judged by today's configuration.
 
-    The columns `carry` are passed on as they are. Rows for which `within` does not hold are rejected.
+    The columns `carry` are passed on as they are. Rows for which `within` does not hold are rejected. Where the same
+    rows were counted before (`found`), and none was rejected or had a newer one of its key beside it, this is not
+    worked out again.
     """
     silver = silver_of(table)
     source = [column for column in rows.columns if column not in {*AUDIT_COLUMNS, CORRUPT_RECORD, *carry}]
@@ -160,12 +169,8 @@ def judge_rows(
     )
     if others:
         typed = lookups.beside(typed, silver).withColumns({column.name: F.expr(column.sql) for column in others})
-    malformed = f"exists({_EARLY}, e -> e.rule = '{MALFORMED}')"
-    found = f"concat({_EARLY}, {_errors(after)})"
-    reasons = (
-        f"CASE WHEN {FILTERED} THEN slice({_EARLY}, 1, 0) WHEN {malformed} THEN slice({_EARLY}, 1, 1) "
-        f"WHEN {DELETES} THEN {_of_columns(found, (*silver.keys, *silver.sequence_by))} ELSE {found} END"
-    )
+    reasons = _errors(()) if found and not found.rejected else _reasons(silver, after)
+    rank = "1" if found and not found.deduplicated else _rank(silver)
     judged = (
         typed.withColumn(DELETES, F.expr(deletes(silver)))
         .withColumn(FILTERED, F.expr(f"{FILTERED} AND NOT {DELETES}"))
@@ -174,7 +179,7 @@ def judge_rows(
     )
     return Judged(
         silver=silver,
-        rows=judged.withColumn(RANK, F.expr(_rank(silver))),
+        rows=judged.withColumn(RANK, F.expr(rank)),
         selected=tuple(columns),
         checks=(*before, *after),
         missing=tuple(missing),
@@ -286,6 +291,16 @@ def _errors(checks: Sequence[Check]) -> str:
     return f"array_compact(array({reasons}))"
 
 
+def _reasons(silver: Silver, after: Sequence[Check]) -> str:
+    """All reasons against a row: the early ones and those of the checks `after`."""
+    malformed = f"exists({_EARLY}, e -> e.rule = '{MALFORMED}')"
+    found = f"concat({_EARLY}, {_errors(after)})"
+    return (
+        f"CASE WHEN {FILTERED} THEN slice({_EARLY}, 1, 0) WHEN {malformed} THEN slice({_EARLY}, 1, 1) "
+        f"WHEN {DELETES} THEN {_of_columns(found, (*silver.keys, *silver.sequence_by))} ELSE {found} END"
+    )
+
+
 def _row_rules(table: Table) -> list[Check]:
     return [
         Check(rule.name, None, failing_condition(rule), literal(f"breaks {rule.title}"))
@@ -301,7 +316,7 @@ def _of_columns(errors: str, names: Sequence[str]) -> str:
 
 def _sequence(columns: Sequence[str]) -> Column:
     by = (F.col(quote(name)).alias(f"by_{i + 1}") for i, name in enumerate(columns))
-    return F.struct(*by, F.col(BATCH_ORDER).alias("batch"), F.col(_TIE_BREAKER).alias("row"))
+    return F.struct(*by, F.col(BATCH_ORDER).alias("batch"), F.left(_TIE_BREAKER, F.lit(_DIGITS)).alias("row"))
 
 
 def _rank(silver: Silver) -> str:

@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from airflow_ingest.config import Silver, Table
 from airflow_ingest.lakehouse.batches import set_state
+from airflow_ingest.lakehouse.bronze import read_batch
 from airflow_ingest.lakehouse.commits import Stamp
 from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.errors import ConflictError, ReconciliationError
@@ -66,7 +67,9 @@ def merge_silver(
     progress = progress_of(spark, lake, name)
     lookups = Lookups.of(spark, lake, silver, agreed.lookups if agreed else None)
     with judging(spark):
-        judged = judge(spark, lake, name, table, batch, lookups)
+        same = agreed if any(waiting.key == batch.key for waiting in progress.behind) else None
+        pinned = read_batch(spark, lake, batch, progress.bronze) if same else None
+        judged = judge(spark, lake, name, table, batch, lookups, pinned, found=same.rows if same else None)
         rows = published_rows(judged, run)
         as_silver = shaped(rows, silver)
         created = ensure(

@@ -155,8 +155,9 @@ def _reader(source: Source) -> Callable[[SparkSession, Source, Sequence[str]], D
 
 
 def _with_source_file(rows: DataFrame) -> DataFrame:
-    encoded = F.replace(F.col("_metadata.file_path"), F.lit("+"), F.lit("%2B"))
-    return rows.withColumn(SOURCE_FILE, F.try_url_decode(encoded))
+    path = F.col("_metadata.file_path")
+    decoded = F.try_url_decode(F.replace(path, F.lit("+"), F.lit("%2B")))
+    return rows.withColumn(SOURCE_FILE, F.when(F.contains(path, F.lit("%")), decoded).otherwise(path))
 
 
 def _check_header(path: str, names: Sequence[str]) -> None:
