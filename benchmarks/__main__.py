@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import day, parsing, planning
+from benchmarks import day, ingest, merge, parsing, planning
 from benchmarks.measuring import Comparison
 
 SUITES: dict[str, Callable[[], Iterator[Comparison]]] = {
     "parsing": parsing.compare,
     "planning": planning.compare,
     "day": day.compare,
+    "ingest": ingest.compare,
+    "merge": merge.compare,
 }
 
 
@@ -40,8 +42,8 @@ def _show(found: list[Comparison]) -> None:
             _spread(one.ours, one.unit),
             _spread(one.theirs, one.unit),
             f"{one.ratio:.2f}",
-            f"≤ {one.limit:.2f}",
-            "yes" if one.kept else "NO",
+            "" if one.limit is None else f"≤ {one.limit:.2f}",
+            "" if one.limit is None else "yes" if one.kept else "NO",
         )
     Console(width=160).print(table)
 
