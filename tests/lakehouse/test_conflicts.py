@@ -74,7 +74,13 @@ class Died(Exception):
 
 
 @pytest.mark.spark
-@pytest.mark.parametrize("dies", [False, True], ids=["", "and the load that derived them dies at once"])
+@pytest.mark.parametrize(
+    "dies",
+    [
+        pytest.param(False, id="taken once more at once"),
+        pytest.param(True, id="by the next run, should the load die", marks=pytest.mark.slow),
+    ],
+)
 def test_a_day_published_while_keys_are_derived_is_not_passed_over(bench: Workbench, dies: bool) -> None:
     table, head = csv_table({"sequence_by": []}), "id,amount,note\n"
     for day in (1, 4):

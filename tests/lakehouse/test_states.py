@@ -55,24 +55,42 @@ def whole(bench: Workbench) -> list[tuple[Any, ...]]:
 
 
 def test_a_softly_deleted_row_stays_and_comes_back_with_a_newer_change(bench: Workbench) -> None:
-    assert load(bench, SOFT, 1, "I,1,1,10,", "I,1,2,20,") == {"inserted": 2}
-    assert load(bench, SOFT, 2, "D,5,1,,", "D,5,9,,") == {"deleted": 1, "unchanged": 1}
-    assert soft(bench) == [(1, 10, "deleted"), (2, 20, "there")]
-    assert load(bench, SOFT, 3, "U,4,1,40,", "I,4,9,49,", "U,4,2,24,") == {"superseded": 2, "updated": 1}
-    assert soft(bench) == [(1, 40, "deleted"), (2, 24, "there"), (9, 49, "deleted")]
+    assert load(bench, SOFT, 1, "I,1,1,10,", "I,1,2,20,", "D,2,2,,") == {
+        "inserted": 1,
+        "unchanged": 1,
+        "deduplicated": 1,
+    }
+    assert load(bench, SOFT, 2, "D,5,1,,", "D,5,9,,", "I,4,2,24,") == {"deleted": 1, "unchanged": 1, "inserted": 1}
+    assert soft(bench) == [(1, 10, "deleted"), (2, 24, "there")]
+    assert load(bench, SOFT, 3, "U,4,1,40,", "I,4,9,49,", "I,7,3,30,") == {"superseded": 2, "inserted": 1}
+    assert soft(bench) == [(1, 40, "deleted"), (2, 24, "there"), (3, 30, "there"), (9, 49, "deleted")]
+
+
+def test_a_partial_update_keeps_what_it_does_not_say_though_it_comes_late(bench: Workbench) -> None:
+    assert load(bench, PARTIAL, 1, "I,1,1,10,first", "I,1,2,20,") == {"inserted": 2}
+    assert load(bench, PARTIAL, 2, "U,3,1,,third", "U,3,2,,third") == {"updated": 2}
+    assert whole(bench) == [(1, 10, "third"), (2, 20, "third")]
+    assert load(bench, PARTIAL, 3, "U,2,1,12,second", "U,2,2,,second") == {"updated": 1, "superseded": 1}
+    assert whole(bench) == [(1, 12, "third"), (2, 20, "third")]
+
+
+@pytest.mark.slow
+def test_a_re_run_takes_a_soft_deletion_back_and_what_came_after_it(bench: Workbench) -> None:
+    load(bench, SOFT, 1, "I,1,1,10,", "I,1,2,20,")
+    load(bench, SOFT, 2, "D,5,1,,", "D,5,9,,")
+    load(bench, SOFT, 3, "U,4,1,40,", "I,4,9,49,")
     assert load(bench, SOFT, 4, "I,6,1,60,") == {"inserted": 1}
-    assert soft(bench) == [(1, 60, "there"), (2, 24, "there"), (9, 49, "deleted")]
+    assert soft(bench) == [(1, 60, "there"), (2, 20, "there"), (9, 49, "deleted")]
     assert load(bench, SOFT, 2, "D,5,9,,") == {"unchanged": 1}
     assert load(bench, SOFT, 4) == {"retracted": 1}
-    assert soft(bench) == [(1, 40, "there"), (2, 24, "there"), (9, 49, "deleted")]
+    assert soft(bench) == [(1, 40, "there"), (2, 20, "there"), (9, 49, "deleted")]
 
 
-def test_a_partial_update_keeps_what_it_does_not_say_whenever_it_comes(bench: Workbench) -> None:
-    assert load(bench, PARTIAL, 1, "I,1,1,10,first", "I,1,2,20,") == {"inserted": 2}
-    assert load(bench, PARTIAL, 3, "U,3,1,,third", "U,3,2,,third") == {"updated": 2}
-    assert whole(bench) == [(1, 10, "third"), (2, 20, "third")]
-    assert load(bench, PARTIAL, 2, "U,2,1,12,second", "U,2,2,,second") == {"updated": 1, "superseded": 1}
-    assert whole(bench) == [(1, 12, "third"), (2, 20, "third")]
+@pytest.mark.slow
+def test_partial_updates_end_with_a_deletion_and_go_with_a_re_run(bench: Workbench) -> None:
+    load(bench, PARTIAL, 1, "I,1,1,10,first", "I,1,2,20,")
+    load(bench, PARTIAL, 2, "U,2,1,12,second", "U,2,2,,second")
+    load(bench, PARTIAL, 3, "U,3,1,,third", "U,3,2,,third")
     assert load(bench, PARTIAL, 4, "D,4,1,,", "U,6,1,16,", "U,5,2,25,") == {"updated": 2, "deduplicated": 1}
     assert whole(bench) == [(1, 16, None), (2, 25, "third")]
     assert load(bench, PARTIAL, 3, "U,3,2,23,") == {"updated": 1}
