@@ -45,6 +45,7 @@ def test_an_older_change_stays_dead_and_a_newer_one_brings_the_key_back(bench: W
         assert silver(bench) == [(1, 60), (2, 24)], again
 
 
+@pytest.mark.slow
 def test_a_deletion_that_its_source_takes_back_lets_the_older_change_live(bench: Workbench) -> None:
     bench.load(table(), day(bench, 2, "D,5,1,", "D,5,2,"), day=2)
     bench.load(table(), day(bench, 1, "I,4,1,40", "I,4,2,41"), day=1)

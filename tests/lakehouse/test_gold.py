@@ -88,6 +88,7 @@ def test_a_changed_query_is_recomputed_whole(bench: Workbench) -> None:
     assert totals(bench) == {date(2026, 1, 1): 11}
 
 
+@pytest.mark.slow
 def test_a_rolling_window_reaches_the_days_after_a_late_row(bench: Workbench) -> None:
     weekly = Gold.model_validate(
         {

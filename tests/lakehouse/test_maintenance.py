@@ -67,6 +67,7 @@ def by_note(**more: Any) -> Gold:
     return Gold.model_validate({"sql": sql, "load": "overwrite", **more})
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 @pytest.mark.usefixtures("nothing_is_small")
 def test_loads_take_no_notice_of_maintenance(bench: Workbench) -> None:

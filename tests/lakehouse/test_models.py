@@ -35,6 +35,7 @@ def rates(bench: Workbench, day: int, *rows: str) -> None:
     merge_silver(bench.spark, bench.lake, "rates", RATES, run(day), loaded.batch)
 
 
+@pytest.mark.slow
 def test_a_select_makes_the_rows_that_are_judged_with_tables_as_they_were_at_the_gate(bench: Workbench) -> None:
     rates(bench, 1, "EUR,2")
     file = bench.write("1.csv", "items,currency\n1:10|2:20|2:20,EUR\n3:bad|4:40,EUR\n5:50,EUR,more\n")

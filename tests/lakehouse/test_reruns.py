@@ -38,6 +38,7 @@ def test_a_key_that_a_rewritten_file_no_longer_has_falls_back_to_what_the_other_
     assert rows.retracted == 2
 
 
+@pytest.mark.slow
 def test_a_day_that_comes_again_has_what_the_configuration_says_now(bench: Workbench) -> None:
     columns = {"id": "int", "amount": "int", "note": "string"}
     file = day(bench, 1, "1,1,a\n2,2,b\n")

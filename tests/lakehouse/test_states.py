@@ -66,6 +66,7 @@ def test_a_softly_deleted_row_stays_and_comes_back_with_a_newer_change(bench: Wo
     assert soft(bench) == [(1, 40, "deleted"), (2, 24, "there"), (3, 30, "there"), (9, 49, "deleted")]
 
 
+@pytest.mark.slow
 def test_a_partial_update_keeps_what_it_does_not_say_though_it_comes_late(bench: Workbench) -> None:
     assert load(bench, PARTIAL, 1, "I,1,1,10,first", "I,1,2,20,") == {"inserted": 2}
     assert load(bench, PARTIAL, 2, "U,3,1,,third", "U,3,2,,third") == {"updated": 2}

@@ -31,6 +31,7 @@ def versions(bench: Workbench) -> list[tuple[object, ...]]:
     return sorted((tuple(row) for row in days.collect()), key=repr)
 
 
+@pytest.mark.slow
 def test_days_in_their_order_and_repeated_rows_do_not_read_bronze_again(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,6 +37,7 @@ def types_of(bench: Workbench, path: str) -> dict[str, str]:
     return {field.name: field.dataType.simpleString() for field in schema.fields}
 
 
+@pytest.mark.slow
 def test_a_wider_type_is_taken_while_backfills_replays_and_gold_go_on(bench: Workbench) -> None:
     path, gold = bench.lake.silver("orders"), Gold.model_validate(PER_DAY)
     first = file(bench, 1, "1,2026-01-01,10,a,", "2,2026-01-01,20,b,")

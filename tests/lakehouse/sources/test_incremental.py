@@ -58,6 +58,7 @@ def test_every_file_is_loaded_once_however_empty_and_again_when_rewritten(bench:
     assert bronze(bench) == [("1", "1"), ("1", "2"), ("1", "9"), ("2", "2")]
 
 
+@pytest.mark.slow
 def test_what_a_crash_kept_out_of_the_ledger_is_entered_from_the_log(
     bench: Workbench, live: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
