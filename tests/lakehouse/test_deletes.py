@@ -30,6 +30,7 @@ def silver(bench: Workbench) -> list[tuple[object, ...]]:
     return bench.rows(bench.lake.silver("orders"), "id", "amount")
 
 
+@pytest.mark.slow
 def test_an_older_change_stays_dead_and_a_newer_one_brings_the_key_back(bench: Workbench) -> None:
     bench.load(table(), day(bench, 1, "I,1,1,10", "I,1,2,20"), day=1)
     deleted = bench.load(table(), day(bench, 2, "D,5,1,", "D,5,9,"), day=2)

@@ -41,6 +41,7 @@ def carriers(bench: Workbench, day: int, *rows: str) -> None:
     merge_silver(bench.spark, bench.lake, "carriers", CARRIERS, run(day), loaded.batch)
 
 
+@pytest.mark.slow
 def test_a_column_is_looked_up_as_the_other_table_was_at_the_gate(bench: Workbench) -> None:
     carriers(bench, 1, "AA,American,900", "UA,United,many")
     file = bench.write("1.csv", "id,carrier\n1,aa\n2,UA\n3,ZZ\n4,\n")

@@ -27,6 +27,7 @@ def silver(bench: Workbench) -> list[tuple[object, ...]]:
     return bench.rows(bench.lake.silver("orders"))
 
 
+@pytest.mark.slow
 def test_a_key_that_a_rewritten_file_no_longer_has_falls_back_to_what_the_other_days_say(bench: Workbench) -> None:
     table = csv_table(BY_ARRIVAL)
     bench.load(table, day(bench, 1, "1,1,one\n3,3,x\n"), day=1)

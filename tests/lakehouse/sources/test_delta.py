@@ -113,6 +113,7 @@ def test_changes_are_followed_across_a_wider_type_and_not_across_a_lost_column(b
         sales.ingest(table, day=3)
 
 
+@pytest.mark.slow
 def test_a_table_is_taken_as_it_is_and_then_by_what_changed(bench: Workbench, sales: Sales) -> None:
     table = follower(silver=FOLLOW)
     sales.insert((1, 10), (2, 20), (3, 30))
