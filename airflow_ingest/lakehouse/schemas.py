@@ -26,6 +26,8 @@ from pyspark.sql.types import (
     TimestampNTZType,
 )
 
+from airflow_ingest.lakehouse.sql import quote
+
 _WHOLE = (ByteType, ShortType, IntegerType, LongType)
 _IN_DOUBLE = (ByteType, ShortType, IntegerType, FloatType, DoubleType)
 _MOST_DIGITS = 38
@@ -42,6 +44,30 @@ class Difference:
     def __str__(self) -> str:
         types = [kind.simpleString() for kind in (self.table, self.rows) if kind is not None]
         return f"{'.'.join(self.path)} ({' → '.join(types)})"
+
+
+def ddl(kind: DataType) -> str:
+    """`kind` in SQL, names of fields quoted; everything inside it may be NULL."""
+    if isinstance(kind, StructType):
+        return f"STRUCT<{', '.join(f'{quote(field.name)}: {ddl(field.dataType)}' for field in kind.fields)}>"
+    if isinstance(kind, ArrayType):
+        return f"ARRAY<{ddl(kind.elementType)}>"
+    if isinstance(kind, MapType):
+        return f"MAP<{ddl(kind.keyType)}, {ddl(kind.valueType)}>"
+    return kind.simpleString()
+
+
+def field_names(kind: DataType) -> Iterator[str]:
+    """The names of all fields in `kind`, those inside others too."""
+    if isinstance(kind, StructType):
+        for field in kind.fields:
+            yield field.name
+            yield from field_names(field.dataType)
+    elif isinstance(kind, ArrayType):
+        yield from field_names(kind.elementType)
+    elif isinstance(kind, MapType):
+        yield from field_names(kind.keyType)
+        yield from field_names(kind.valueType)
 
 
 def differences(table: DataType, rows: DataType, path: tuple[str, ...] = ()) -> Iterator[Difference]:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import ArrayType, DataType, MapType, StructType
+from pyspark.sql.types import StructType
 
 from airflow_ingest.lakehouse.errors import SchemaMismatch, TableOwnedByOther
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import is_missing_table
-from airflow_ingest.lakehouse.schemas import differences, listed
+from airflow_ingest.lakehouse.schemas import ddl, differences, field_names, listed
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.sql import table as sql_table
+from airflow_ingest.lakehouse.widening import COLUMN_MAPPING
 
 OWNER = "ingest.pipeline"
 FEED = "delta.enableChangeDataFeed"
 CHANGE_COLUMNS = ("_change_type", "_commit_version", "_commit_timestamp")
 """What Delta's change feed says of a row. A table with a change feed has no columns of these names."""
 
-_COLUMN_MAPPING = "delta.columnMapping.mode"
 _NOT_IN_PARQUET_NAMES = frozenset(" ,;{}()\n\t=")
 
 
@@ -73,8 +73,8 @@ def ensure(
     if found is None:
         return _create(spark, lake, path, rows, partition_by, table_properties or {})
     names = rows.columns if columns is None else columns
-    if _needs_column_mapping(names) and found.get(_COLUMN_MAPPING, "none") == "none":
-        spark.sql(f"ALTER TABLE {sql_table(path)} SET TBLPROPERTIES ({literal(_COLUMN_MAPPING)} = 'name')")
+    if _needs_column_mapping(names) and found.get(COLUMN_MAPPING, "none") == "none":
+        spark.sql(f"ALTER TABLE {sql_table(path)} SET TBLPROPERTIES ({literal(COLUMN_MAPPING)} = 'name')")
     return False
 
 
@@ -87,8 +87,8 @@ def _create(
     table_properties: Mapping[str, str],
 ) -> bool:
     wanted = {OWNER: lake.pipeline, **table_properties}
-    if _needs_column_mapping(rows.columns):
-        wanted[_COLUMN_MAPPING] = "name"
+    if _needs_column_mapping(field_names(rows.schema)):
+        wanted[COLUMN_MAPPING] = "name"
     partitions = f"PARTITIONED BY ({', '.join(map(quote, partition_by))}) " if partition_by else ""
     pairs = ", ".join(f"{literal(key)} = {literal(value)}" for key, value in wanted.items())
     try:
@@ -104,17 +104,7 @@ def _create(
 
 def _columns(schema: StructType) -> str:
     """`schema` as DDL in which everything may be NULL: what a batch happens not to hold is no promise of the table."""
-    return ", ".join(f"{quote(field.name)} {_type(field.dataType)}" for field in schema.fields)
-
-
-def _type(kind: DataType) -> str:
-    if isinstance(kind, StructType):
-        return f"STRUCT<{', '.join(f'{quote(field.name)}: {_type(field.dataType)}' for field in kind.fields)}>"
-    if isinstance(kind, ArrayType):
-        return f"ARRAY<{_type(kind.elementType)}>"
-    if isinstance(kind, MapType):
-        return f"MAP<{_type(kind.keyType)}, {_type(kind.valueType)}>"
-    return kind.simpleString()
+    return ", ".join(f"{quote(field.name)} {ddl(field.dataType)}" for field in schema.fields)
 
 
 def check_same_columns(where: str, table: StructType, rows: StructType) -> None:
@@ -126,5 +116,5 @@ def check_same_columns(where: str, table: StructType, rows: StructType) -> None:
         )
 
 
-def _needs_column_mapping(names: Sequence[str]) -> bool:
+def _needs_column_mapping(names: Iterable[str]) -> bool:
     return any(not _NOT_IN_PARQUET_NAMES.isdisjoint(name) for name in names)

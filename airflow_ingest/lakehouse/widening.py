@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 TYPE_WIDENING = "delta.enableTypeWidening"
+COLUMN_MAPPING = "delta.columnMapping.mode"
 _TYPE_ERRORS = (
     "CANNOT_UP_CAST_DATATYPE",
     "DATATYPE_MISMATCH",
@@ -89,10 +90,14 @@ def widen(spark: SparkSession, path: str, rows: StructType) -> bool:
 
 
 def enable_features(spark: SparkSession, path: str, error: BaseException) -> bool:
-    """Switches on what Delta says in `error` that the table at `path` needs for the type of a new column, if it does.
+    """Switches on what Delta says in `error` that the table at `path` needs for a new column, if it does.
 
-    A table that is created with such a column has it from the start.
+    A new type may need a feature, and a name with a blank in it, inside a struct too, needs column mapping. A table
+    that is created with such a column has it from the start.
     """
+    if "DELTA_INVALID_CHARACTERS_IN_COLUMN_NAMES" in str(error):
+        _set(spark, path, {COLUMN_MAPPING: "name"})
+        return True
     found = _FEATURES.search(str(error))
     if "DELTA_FEATURES_REQUIRE_MANUAL_ENABLEMENT" not in str(error) or found is None:
         return False

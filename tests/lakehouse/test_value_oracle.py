@@ -117,7 +117,7 @@ def test_structs_and_letters_are_what_they_were(load: str, bench: Workbench) -> 
     columns = {
         "id": "string",
         "n": "int",
-        "place": "struct<at: struct<lat: decimal(38, 18), seen: array<date>>, city: string>",
+        "place": "struct<city: string, at: struct<seen: array<date>, lat: decimal(38, 18)>>",
         "tags": {"from": "tags"},
     }
     table = json_table({"load": load, "columns": columns, **keys})

@@ -28,6 +28,7 @@ from airflow_ingest.lakehouse.silver.operations import deletes, unknown_operatio
 from airflow_ingest.lakehouse.silver.projection import (
     Check,
     Projected,
+    by_name,
     missing_columns,
     needed_columns,
     project,
@@ -141,8 +142,8 @@ def judge_rows(
         losses = _lost_in_sql(silver)
         left_out = {*PASSED_ON, CORRUPT_RECORD, *carry, *(check.condition for check in losses)}
         source = [column for column in rows.columns if column not in left_out]
-        made = F.to_json(F.struct(*(quote(column) for column in sorted(source))))
-        original, tie_breaker = F.col(SOURCE_ROW), F.sha2(F.concat(RECORD_HASH, made), 256)
+        whole = F.to_json(F.struct(*(quote(column) for column in sorted(source))))
+        original, tie_breaker = F.col(SOURCE_ROW), F.sha2(F.concat(RECORD_HASH, whole), 256)
     if silver.images is not None:
         rows, source = with_images(rows, silver.images, source, needed_columns(silver))
     if silver.transform is not None or silver.sql is not None or silver.images is not None:
@@ -153,11 +154,9 @@ def judge_rows(
     for absent in (name for name in needed_columns(silver) if name.lower() not in known):
         rows = rows.withColumn(absent, F.lit(None).cast("string"))
     columns = project(silver, source)
-    own = [column for column in columns if not column.looked_up]
+    own = by_name(rows, [column for column in columns if not column.looked_up])
     others = [column for column in columns if column.looked_up]
     before = (_malformed(), *losses, *(check for column in own for check in column.checks))
-    looked_up = (check for column in others for check in column.checks)
-    after = (*looked_up, *_null_keys(silver), *unknown_operations(silver), *_outside(within), *_row_rules(table))
     typed = rows.select(
         *(F.expr(column.sql).alias(column.name) for column in own),
         original.alias(SOURCE),
@@ -168,9 +167,14 @@ def judge_rows(
         *(F.col(quote(name)) for name in sorted(helpers)),
     )
     if others:
-        typed = lookups.beside(typed, silver).withColumns({column.name: F.expr(column.sql) for column in others})
+        typed = lookups.beside(typed, silver)
+        others = by_name(typed, others)
+        typed = typed.withColumns({column.name: F.expr(column.sql) for column in others})
+    looked_up = (check for column in others for check in column.checks)
+    after = (*looked_up, *_null_keys(silver), *unknown_operations(silver), *_outside(within), *_row_rules(table))
     reasons = _errors(()) if found and not found.rejected else _reasons(silver, after)
     rank = "1" if found and not found.deduplicated else _rank(silver)
+    made = {column.name: column for column in (*own, *others)}
     judged = (
         typed.withColumn(DELETES, F.expr(deletes(silver)))
         .withColumn(FILTERED, F.expr(f"{FILTERED} AND NOT {DELETES}"))
@@ -180,7 +184,7 @@ def judge_rows(
     return Judged(
         silver=silver,
         rows=judged.withColumn(RANK, F.expr(rank)),
-        selected=tuple(columns),
+        selected=tuple(made[column.name] for column in columns),
         checks=(*before, *after),
         missing=tuple(missing),
     )

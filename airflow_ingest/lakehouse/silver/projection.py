@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from airflow_ingest.config import Column, Silver
 from airflow_ingest.lakehouse.errors import SchemaMismatch
 from airflow_ingest.lakehouse.expressions import losses, source_columns
-from airflow_ingest.lakehouse.fitting import RESCUED
+from airflow_ingest.lakehouse.fitting import RESCUED, Fit, Fitting
 from airflow_ingest.lakehouse.silver.lookups import found
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.tables import CHANGE_COLUMNS
@@ -29,13 +32,20 @@ class Check:
 class Projected:
     """One column of silver: its name, its SQL over the source's columns, the checks on its value.
 
-    What is `looked_up` has its SQL over what was found.
+    What is `looked_up` has its SQL over what was found. `nested` is a type that `by_name` has still to give it.
     """
 
     name: str
     sql: str
     checks: tuple[Check, ...] = ()
     looked_up: bool = False
+    nested: str | None = None
+
+    def typed(self, kind: str, fit: Fit) -> Projected:
+        """The column with values of the type `kind`, and the check that nothing is lost by it."""
+        message = f"concat('not a value of type ', {literal(kind)}, ': ', left(cast({self.sql} AS STRING), 100))"
+        check = Check("cast", self.name, fit.lost, message)
+        return replace(self, sql=fit.value, checks=(*self.checks, check), nested=None)
 
 
 def project(silver: Silver, available: Sequence[str]) -> list[Projected]:
@@ -133,21 +143,38 @@ def unused_columns(silver: Silver, available: Sequence[str]) -> list[str]:
     return [name for name in available if name.lower() not in used]
 
 
+def by_name(rows: DataFrame, columns: Sequence[Projected]) -> list[Projected]:
+    """`columns` of `rows`, those of a nested type made of their fields by name: a cast takes them by their place."""
+    waiting = [column for column in columns if column.nested]
+    if not waiting:
+        return list(columns)
+    pairs = [[column.sql, f"cast(NULL AS {column.nested})"] for column in waiting]
+    kinds = rows.select(
+        *(F.expr(sql).alias(f"{number}_{side}") for number, pair in enumerate(pairs) for side, sql in enumerate(pair))
+    ).schema.fields
+    fits = {
+        column.name: Fitting(exact=False).fit(f"({column.sql})", got.dataType, want.dataType)
+        for column, got, want in zip(waiting, kinds[::2], kinds[1::2], strict=True)
+    }
+    return [column.typed(column.nested, fits[column.name]) if column.nested else column for column in columns]
+
+
 def _column(name: str, column: Column) -> Projected:
     if column.lookup is not None:
         source = quote(found(name))
     else:
         source = column.expr if column.expr is not None else quote(column.from_ or name)
-    checks = [
+    checks = tuple(
         Check("cast", name, loss.condition, f"concat('no value for ', {literal(loss.sql)})")
         for loss in (losses(column.expr) if column.expr is not None else ())
-    ]
+    )
+    as_it_comes = Projected(name, source, checks, looked_up=column.lookup is not None)
     if column.type is None:
-        return Projected(name, source, tuple(checks), looked_up=column.lookup is not None)
+        return as_it_comes
+    if "<" in column.type:
+        return replace(as_it_comes, nested=column.type)
     value = f"try_cast({source} AS {column.type})"
-    message = f"concat('not a value of type ', {literal(column.type)}, ': ', left(cast({source} AS STRING), 100))"
-    checks.append(Check("cast", name, f"(({source}) IS NOT NULL AND {value} IS NULL)", message))
-    return Projected(name, value, tuple(checks), looked_up=column.lookup is not None)
+    return as_it_comes.typed(column.type, Fit(value, f"(({source}) IS NOT NULL AND {value} IS NULL)"))
 
 
 def _nearest(name: str, available: Sequence[str]) -> str:

@@ -1,0 +1,110 @@
+"""Columns of nested types: their values by name, each cast as a column's is."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from airflow_ingest.config import Table
+from tests.lakehouse.conftest import Workbench, csv_table
+
+pytestmark = pytest.mark.spark
+
+COLUMNS = {
+    "id": "int",
+    "place": "struct<city: string, at: struct<lon: double, lat: double>, `opened on`: date>",
+    "tags": "array<struct<n: int, label: string>>",
+    "prices": "map<string, decimal(10, 2)>",
+    "by_day": "map<date, int>",
+}
+GOOD: dict[int, dict[str, Any]] = {
+    1: {
+        "place": {"opened on": "2026-01-31", "at": {"lat": "47.5", "lon": 7.6, "alt": 1}, "city": "Basel"},
+        "tags": [{"label": "a", "n": "1"}, None, {"n": 2, "more": True}],
+        "prices": {"CHF": "1.50", "EUR": 2},
+        "by_day": {"2026-01-01": 1, "2026-01-02": "2"},
+    },
+    2: {"place": {"city": None, "at": None}, "tags": [], "prices": {}, "by_day": None},
+    3: {},
+}
+BAD: dict[int, tuple[dict[str, Any], str]] = {
+    11: ({"place": {"at": {"lat": "north"}}}, "place"),
+    12: ({"tags": [{"n": 1}, {"n": "one"}]}, "tags"),
+    13: ({"prices": {"CHF": "a lot"}}, "prices"),
+    14: ({"by_day": {"someday": 1}}, "by_day"),
+    15: ({"by_day": {"2026-01-01": 1, "2026-01-01 ": 2}}, "by_day"),
+    16: ({"place": {"opened on": "2026-02-30"}}, "place"),
+}
+
+
+def published(bench: Workbench) -> dict[int, Any]:
+    rows = bench.spark.read.format("delta").load(bench.lake.silver("orders")).collect()
+    return {row.id: (row.place, row.tags, row.prices, row.by_day) for row in rows}
+
+
+def expected() -> dict[int, Any]:
+    place = ("Basel", (7.6, 47.5), date(2026, 1, 31))
+    prices = {"CHF": Decimal("1.50"), "EUR": Decimal("2.00")}
+    days = {date(2026, 1, 1): 1, date(2026, 1, 2): 2}
+    return {
+        1: (place, [(1, "a"), None, (2, None)], prices, days),
+        2: ((None, None, None), [], {}, None),
+        3: (None, None, None, None),
+    }
+
+
+def check(bench: Workbench, table: Table, file: str) -> None:
+    ingested = bench.ingest(table, file, day=1)
+    gate = bench.gate(table, ingested, day=1)
+    merged = bench.merge(table, gate, day=1)
+    assert (merged.rows.inserted, merged.rows.rejected, merged.rows.unaccounted) == (len(GOOD), len(BAD), 0)
+    assert gate.rejections == {"cast place": 2, "cast tags": 1, "cast prices": 1, "cast by_day": 2}
+    assert published(bench) == expected()
+    letters = bench.spark.read.format("delta").load(bench.lake.dlq("orders")).collect()
+    assert {int(json.loads(letter.payload)["id"]): letter.reasons[0].column for letter in letters} == {
+        key: column for key, (_, column) in BAD.items()
+    }
+
+
+def test_objects_are_taken_by_name_and_what_does_not_cast_inside_rejects_the_row(bench: Workbench) -> None:
+    table = Table.model_validate(
+        {
+            "source": {"files": "unused", "format": "json"},
+            "silver": {"columns": COLUMNS, "keys": ["id"]},
+            "quality": {"max_reject_rate": "100%"},
+        }
+    )
+    rows = [{"id": key, **row} for key, row in GOOD.items()] + [{"id": key, **row} for key, (row, _) in BAD.items()]
+    check(bench, table, bench.write("rows.json", "".join(json.dumps(row) + "\n" for row in rows)))
+
+
+def test_json_in_a_text_column_is_taken_by_name_too(bench: Workbench) -> None:
+    table = csv_table({"columns": COLUMNS, "keys": ["id"], "sequence_by": []}, quality={"max_reject_rate": "100%"})
+    names = [name for name in COLUMNS if name != "id"]
+    rows = [*GOOD.items()] + [(key, row) for key, (row, _) in BAD.items()]
+    lines = [",".join(["id", *names])]
+    for key, row in rows:
+        cells = ["" if row.get(name) is None else quoted(json.dumps(row[name])) for name in names]
+        lines.append(",".join([str(key), *cells]))
+    check(bench, table, bench.write("rows.csv", "\n".join([*lines, ""])))
+
+
+def quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+def test_a_field_whose_name_has_a_blank_may_come_later(bench: Workbench) -> None:
+    columns = {"id": "int", "place": "struct<`zip code`: int, city: string>"}
+    table = Table.model_validate(
+        {"source": {"files": "unused", "format": "json"}, "silver": {"columns": columns, "keys": ["id"]}}
+    )
+    plain = {**columns, "place": "struct<city: string>"}
+    before = Table.model_validate({"source": table.source, "silver": {"columns": plain, "keys": ["id"]}})
+    bench.load(before, bench.write("1.json", json.dumps({"id": 1, "place": {"city": "Chur"}})), day=1)
+    bench.load(table, bench.write("2.json", json.dumps({"id": 2, "place": {"city": "Bern", "zip code": 3000}})), day=2)
+    found = bench.rows(bench.lake.silver("orders"), "id", "place.city", "place.`zip code`")
+    assert found == [(1, "Chur", None), (2, "Bern", 3000)]
