@@ -8,10 +8,12 @@ reads them (DESCRIBE HISTORY), which is a job. Both give the same commits.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,8 +74,13 @@ def history(spark: SparkSession, path: str, limit: int) -> list[Commit]:
 
 def commits_after(spark: SparkSession, path: str, version: int) -> list[Commit]:
     """The commits above `version`, newest first, as far as the log still has them."""
-    newest = history(spark, path, 1)
-    return history(spark, path, newest[0].version - version) if newest and newest[0].version > version else []
+    folder = _shared_folder(spark, path)
+    if folder is not None:
+        return list(takewhile(lambda commit: commit.version > version, _from_files(folder / "_delta_log", sys.maxsize)))
+    commits = _from_spark(spark, path, LOOK_BACK)
+    if len(commits) == LOOK_BACK and commits[-1].version > version + 1:
+        commits = _from_spark(spark, path, commits[0].version - version)
+    return [commit for commit in commits if commit.version > version]
 
 
 def others_among(commits: Iterable[Commit], before: int, own: int) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_ingest.lakehouse import log
-from airflow_ingest.lakehouse.log import SHARED_FILES, _from_files, _from_spark, history
+from airflow_ingest.lakehouse.log import SHARED_FILES, _from_files, _from_spark, commits_after, history
 from airflow_ingest.runtime import ServerStatus, session
 
 if TYPE_CHECKING:
@@ -60,6 +60,19 @@ def test_where_files_are_not_shared_spark_is_asked(spark: SparkSession, table: s
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(log, "_from_files", None)
             assert history(other, table, 5) == shared
+
+
+@pytest.mark.parametrize("look_back", [3, 50])
+def test_the_commits_after_a_version_are_the_same_both_ways(
+    spark: SparkSession, table: str, look_back: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "LOOK_BACK", look_back)
+    with session() as other:
+        other.conf.set(SHARED_FILES, "false")
+        for version in (-1, 0, 4, 7, 8, 9):
+            expected = list(range(8, version, -1))
+            assert [commit.version for commit in commits_after(spark, table, version)] == expected
+            assert [commit.version for commit in commits_after(other, table, version)] == expected
 
 
 def test_commits_that_were_cleaned_up_are_not_told(table: str) -> None:
