@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -181,6 +181,8 @@ LOADS: dict[str, tuple[dict[str, Any], Oracle]] = {
     ),
     "overwrite": ({"load": "overwrite", "keys": ["id"], "sequence_by": ["at"]}, newest_day),
 }
+BY_BATCH = {"insert, as it comes", "replace", "overwrite"}
+"""Loads for which it matters in which batch a row comes."""
 DELETING = {load for load, (silver, _) in LOADS.items() if "operations" in silver}
 
 
@@ -247,11 +249,32 @@ def test_the_table_is_what_the_rows_make_of_it_in_whatever_order_they_come(
         if silver.get("keys"):
             apart = {row.moment if load == "scd2" else row.key for row in good}
             assert loaded.rows.deduplicated == len(good) - len(apart)
-        valid = ["_valid_from", "_valid_to", "_current"] if load == "scd2" else []
-        soft = ["_deleted_at"] if silver.get("deletes") == "soft" else []
-        rows_now = bench.rows(bench.lake.silver("orders"), "id", "amount", "note", *valid, *soft)
-        found = sorted(((*row[:-1], row[-1] is not None) if soft else row for row in rows_now), key=repr)
-        assert found == sorted(oracle(days), key=repr), (load, days)
+        assert table_now(bench, silver) == sorted(oracle(days), key=repr), (load, days)
+
+
+@pytest.mark.parametrize("load", [load for load in LOADS if load not in BY_BATCH])
+@settings(
+    max_examples=2,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
+@given(data=st.data())
+def test_the_same_rows_cut_into_batches_differently_end_in_the_same_table(
+    load: str, data: st.DataObject, benches: Iterator[Workbench]
+) -> None:
+    drawn = data.draw(st.lists(rows_of(1, load), min_size=2, max_size=2).map(lambda lists: [*lists[0], *lists[1]]))
+    rows = [replace(row, at=str(number)) for number, row in enumerate(drawn)]
+    silver, oracle = LOADS[load]
+    table = table_of(silver)
+    for _ in range(2):
+        bench, cuts = next(benches), [data.draw(st.integers(1, DAYS)) for _ in rows]
+        for day in data.draw(st.permutations(sorted({*cuts, 1}))):
+            batch = [row for row, cut in zip(rows, cuts, strict=True) if cut == day]
+            bench.load(table, bench.write(f"{day}.csv", as_csv(batch)), day=day)
+        assert table_now(bench, silver) == sorted(oracle({1: rows}), key=repr), (load, cuts, rows)
 
 
 @pytest.mark.parametrize("load", ["append", "replace"])
@@ -264,6 +287,14 @@ def test_a_re_run_counts_its_own_rows_alone_where_files_hold_those_of_others(loa
     again = bench.load(table, bench.write("1.csv", f"{head}\n3,1,{date(1)},1,x,I\n"), day=1)
     assert (again.rows.read, again.rows.inserted, again.rows.unaccounted) == (1, 1, 0)
     assert bench.rows(path, "id", "amount") == [(1, 1), (1, 3), (2, 2)]
+
+
+def table_now(bench: Workbench, silver: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Silver's rows as the oracles give them, sorted."""
+    valid = ["_valid_from", "_valid_to", "_current"] if silver.get("load") == "scd2" else []
+    soft = ["_deleted_at"] if silver.get("deletes") == "soft" else []
+    rows = bench.rows(bench.lake.silver("orders"), "id", "amount", "note", *valid, *soft)
+    return sorted(((*row[:-1], row[-1] is not None) if soft else row for row in rows), key=repr)
 
 
 def table_of(silver: dict[str, Any]) -> Table:
