@@ -65,7 +65,7 @@ def scatter(spark: SparkSession, path: Path, file: Path) -> None:
 
 def lay_out(spark: SparkSession, path: Path, scale: float) -> None:
     """Clusters a table by its key, as maintenance does with `cluster_by`."""
-    from airflow_ingest.lakehouse.commits import settings_of
+    from airflow_ingest.lakehouse.settings import settings_of
 
     size = spark.sql(f"DESCRIBE DETAIL delta.`{path}`").collect()[0].sizeInBytes
     sizes = dict.fromkeys(("maxFileSize", "minFileSize"), str(int(size / max(1, round(_FILES * scale)))))

@@ -15,7 +15,7 @@ from pyspark.sql.types import StructType
 
 from airflow_ingest.config import Table
 from airflow_ingest.lakehouse.batches import pending_batches
-from airflow_ingest.lakehouse.commits import Place, Stamp, generation, settings_of, stamped, written
+from airflow_ingest.lakehouse.commits import Place, Stamp, generation, stamped, written
 from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.errors import ConflictError, LakehouseError, NothingToLoad, SchemaMismatch
 from airflow_ingest.lakehouse.fitting import RESCUED, fitted
@@ -33,6 +33,7 @@ from airflow_ingest.lakehouse.model import (
 )
 from airflow_ingest.lakehouse.pins import NO_PINS, Pins
 from airflow_ingest.lakehouse.schemas import Difference, both, merged
+from airflow_ingest.lakehouse.settings import compiled, rows_expected, settings_of
 from airflow_ingest.lakehouse.sources import source_of
 from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE, TableSource
 from airflow_ingest.lakehouse.sources.database import Database
@@ -311,14 +312,16 @@ def fit_to(path: str, bronze: StructType, table: Table, batch: Batch, rows: Data
 
 def _append(spark: SparkSession, lake: Lake, fit: Fitted) -> _Loaded:
     batch, path = fit.batch, lake.bronze(fit.batch.table)
-    place = Place.of(batch, history(spark, path, LOOK_BACK))
+    commits = history(spark, path, LOOK_BACK)
+    place = Place.of(batch, commits)
     if batch.transaction is not None:
         place = replace(place, first=not batch.repeats)
     stamp = _stamp(lake, place, batch)
     seen = Observation()
     rescued = F.count_if(F.col(RESCUED).isNotNull()).alias("rescued") if fit.rescues else None
     rows = fit.rows if rescued is None else fit.rows.observe(seen, rescued)
-    stamped(place.writer(rows, batch_predicate(batch)), stamp).option("mergeSchema", fit.evolve).save(path)
+    with compiled(spark, rows_expected(commits, batch)):
+        stamped(place.writer(rows, batch_predicate(batch)), stamp).option("mergeSchema", fit.evolve).save(path)
     commit = written(spark, path, stamp)
     return _Loaded(commit, rescued=int(seen.get.get("rescued", 0)) if fit.rescues else 0)
 

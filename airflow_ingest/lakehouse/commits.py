@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_ingest.lakehouse.errors import ConflictError
 from airflow_ingest.lakehouse.log import Commit, history
+from airflow_ingest.lakehouse.settings import settings_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
@@ -116,18 +117,6 @@ def highest_of(commits: Sequence[Commit]) -> str | None:
 def described(metadata: Mapping[str, Any]) -> Mapping[str, str]:
     """The setting that puts `metadata` on the commits of statements that are no loads and have no transaction id."""
     return {_USER_METADATA: json.dumps(metadata, sort_keys=True, default=str)}
-
-
-@contextmanager
-def settings_of(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
-    """Gives the session `settings` for a `with` block, and takes them away again."""
-    try:
-        for key, value in settings.items():
-            spark.conf.set(key, value)
-        yield
-    finally:
-        for key in settings:
-            spark.conf.unset(key)
 
 
 @contextmanager

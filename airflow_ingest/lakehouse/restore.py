@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import AwareDatetime
 
-from airflow_ingest.lakehouse.commits import described, settings_of
+from airflow_ingest.lakehouse.commits import described
 from airflow_ingest.lakehouse.conflicts import is_conflict, winner
 from airflow_ingest.lakehouse.errors import ConflictError, LakehouseError
 from airflow_ingest.lakehouse.log import Commit, history, in_effect
 from airflow_ingest.lakehouse.maintenance.vacuum import LISTING
 from airflow_ingest.lakehouse.model import Batch, Value
+from airflow_ingest.lakehouse.settings import settings_of
 from airflow_ingest.lakehouse.spark_errors import brief, error_class
 from airflow_ingest.lakehouse.sql import table as sql_table
 from airflow_ingest.lakehouse.tables import own_properties

@@ -22,8 +22,10 @@ SMALL_BATCHES = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.adaptive.enabled": "false",
+    "spark.airflow_ingest.bulk_rows": "100000",
 }
-"""Where batches are small, compiling and re-planning cost more than they save. A session may set these otherwise."""
+"""Where batches are small, compiling and re-planning cost more than they save. A session may set these otherwise; for
+loads of so many rows `lakehouse.settings` lets Spark compile."""
 
 _LOOPBACK = {
     "spark.connect.grpc.binding.address": "127.0.0.1",

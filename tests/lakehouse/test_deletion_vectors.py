@@ -9,8 +9,8 @@ import pytest
 
 from airflow_ingest.config import Gold
 from airflow_ingest.lakehouse import plan_restore, profile_table, restore_table
-from airflow_ingest.lakehouse.commits import settings_of
 from airflow_ingest.lakehouse.log import history
+from airflow_ingest.lakehouse.settings import settings_of
 from tests.lakehouse.conftest import Workbench, csv_table, run
 
 pytestmark = pytest.mark.spark

@@ -23,6 +23,7 @@ from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import Commit
 from airflow_ingest.lakehouse.model import ALREADY_APPLIED, LoadResult, RunInfo, short_hash
 from airflow_ingest.lakehouse.pins import NO_PINS, Pins, drawn, recalled
+from airflow_ingest.lakehouse.settings import compiled, rows_expected, rows_in
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.tables import change_feed, ensure
 from airflow_ingest.lakehouse.widening import is_type_error
@@ -71,8 +72,10 @@ def refresh_gold(
     known = {"pipeline": lake.pipeline, "layer": "gold", "table": name, "run": run.run_id}
     version = drawn(pins, "gold") if done else version
     stamp = Stamp(application, version, {**known, INPUTS: news.now, "query": news.query})
+    many = rows_in(spark, news.paths.values()) if scope is None else rows_expected(news.commits)
     try:
-        commit = Publication(spark, lake, name, gold, scope, base, stamp).publish(rows, run)
+        with compiled(spark, many):
+            commit = Publication(spark, lake, name, gold, scope, base, stamp).publish(rows, run)
     except Exception as error:
         if scope is None or not is_type_error(error):
             raise

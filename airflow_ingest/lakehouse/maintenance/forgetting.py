@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from airflow_ingest.lakehouse.commits import settings_of
+from airflow_ingest.lakehouse.settings import settings_of
 from airflow_ingest.lakehouse.sql import literal
 from airflow_ingest.lakehouse.sql import table as sql_table
 

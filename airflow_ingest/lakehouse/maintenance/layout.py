@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_ingest.lakehouse.commits import settings_of
 from airflow_ingest.lakehouse.feed import touched_values
 from airflow_ingest.lakehouse.log import Commit, history, in_effect
 from airflow_ingest.lakehouse.maintenance.results import LayoutDone, LayoutPlan
 from airflow_ingest.lakehouse.maintenance.targets import Target
+from airflow_ingest.lakehouse.settings import settings_of
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.sql import table as sql_table
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from airflow_ingest.lakehouse.commits import settings_of
 from airflow_ingest.lakehouse.log import Commit, history
 from airflow_ingest.lakehouse.maintenance.results import Vacuumed
+from airflow_ingest.lakehouse.settings import settings_of
 from airflow_ingest.lakehouse.sql import table as sql_table
 
 if TYPE_CHECKING:

@@ -29,6 +29,7 @@ from airflow_ingest.lakehouse.model import (
 from airflow_ingest.lakehouse.quality import batch_rules
 from airflow_ingest.lakehouse.quality.results import Judgement, record
 from airflow_ingest.lakehouse.quality.row_rules import failing_condition, outcome
+from airflow_ingest.lakehouse.settings import compiled, rows_expected
 from airflow_ingest.lakehouse.silver.judged import (
     ACCEPTED,
     DELETES,
@@ -52,7 +53,7 @@ _PROPAGATE_EMPTY = "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRel
 _BROKEN = "__broken"
 _LABELS = f"transform({ERRORS}, e -> concat_ws(' ', e.rule, e.column))"
 """What a row breaks, each by its label. A table may have a thousand checks, and each is counted."""
-_WELL_FORMED = f"(NOT {FILTERED} AND NOT exists({ERRORS}, e -> e.rule = '{MALFORMED}'))"
+_WELL_FORMED = f"(NOT {FILTERED} AND NOT array_contains({ERRORS}.rule, '{MALFORMED}'))"
 _JUDGEABLE = f"({_WELL_FORMED} AND NOT {DELETES})"
 
 
@@ -65,7 +66,7 @@ def quality_gate(spark: SparkSession, lake: Lake, name: str, table: Table, run: 
     """
     started = time.monotonic()
     lookups = Lookups.of(spark, lake, silver_of(table))
-    with judging(spark):
+    with judging(spark), compiled(spark, rows_expected(history(spark, lake.bronze(name), 1))):
         judged = judge(spark, lake, name, table, batch, lookups)
         measured = _measure_and_reject(spark, lake, table, run, judged, batch, rule_version(table))
     found = outcome_of(table, judged, batch, measured)

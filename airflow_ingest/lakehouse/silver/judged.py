@@ -20,6 +20,7 @@ from airflow_ingest.lakehouse.dlq import ORDINAL, with_fixes, with_ordinals
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.model import Batch, RowCounts, RunInfo
 from airflow_ingest.lakehouse.quality.row_rules import failing_condition
+from airflow_ingest.lakehouse.settings import other_settings
 from airflow_ingest.lakehouse.silver.folding import HELPERS, folded
 from airflow_ingest.lakehouse.silver.images import with_images
 from airflow_ingest.lakehouse.silver.lookups import Lookups, as_sql
@@ -46,6 +47,7 @@ FILTERED = "__filtered"
 RANK = "__rank"
 MALFORMED = "malformed"
 _EARLY = "__early_errors"
+_REASON = "struct<rule: string, column: string, message: string>"
 _TIE_BREAKER = "__tie_breaker"
 _DIGITS = 16
 """Of a row's hash, in `_sequence`: enough to put two rows of one batch in order, and no compression shortens them."""
@@ -54,7 +56,10 @@ DELETES = "__deletes"
 ACCEPTED = f"(NOT {FILTERED} AND size({ERRORS}) = 0)"
 PUBLISHED = f"({ACCEPTED} AND {RANK} = 1)"
 
-_ANSI = "spark.sql.ansi.enabled"
+_JUDGING = {
+    "spark.sql.ansi.enabled": "false",
+    "spark.sql.constraintPropagation.enabled": "false",  # takes minutes where a table has a thousand columns
+}
 
 
 @dataclass(frozen=True)
@@ -80,12 +85,8 @@ class Judged:
 @contextmanager
 def judging(spark: SparkSession) -> Iterator[None]:
     """Turns ANSI mode off inside the block: a value that does not cast is a reason against its row, not an error."""
-    before = spark.conf.get(_ANSI)
-    spark.conf.set(_ANSI, "false")
-    try:
+    with other_settings(spark, _JUDGING):
         yield
-    finally:
-        spark.conf.set(_ANSI, str(before))
 
 
 def judge(
@@ -285,19 +286,24 @@ def _filtered(where: str | None) -> str:
 
 
 def _errors(checks: Sequence[Check]) -> str:
+    """An array of the reasons by `checks`.
+
+    No higher-order function goes over it: Spark copies the whole of its argument each time that it compares two, which
+    takes minutes where there are a thousand checks.
+    """
     if not checks:
-        return "cast(array() AS array<struct<rule: string, column: string, message: string>>)"
+        return f"cast(array() AS array<{_REASON}>)"
     reasons = ", ".join(
         f"CASE WHEN {check.condition} THEN named_struct('rule', {literal(check.rule)}, "
         f"'column', cast({literal(check.column)} AS STRING), 'message', {check.message}) END"
         for check in checks
     )
-    return f"array_compact(array({reasons}))"
+    return f"array_except(array({reasons}), array(cast(NULL AS {_REASON})))"
 
 
 def _reasons(silver: Silver, after: Sequence[Check]) -> str:
     """All reasons against a row: the early ones and those of the checks `after`."""
-    malformed = f"exists({_EARLY}, e -> e.rule = '{MALFORMED}')"
+    malformed = f"coalesce(get({_EARLY}, 0).rule = '{MALFORMED}', false)"
     found = f"concat({_EARLY}, {_errors(after)})"
     return (
         f"CASE WHEN {FILTERED} THEN slice({_EARLY}, 1, 0) WHEN {malformed} THEN slice({_EARLY}, 1, 1) "

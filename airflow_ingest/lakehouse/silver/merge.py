@@ -27,6 +27,7 @@ from airflow_ingest.lakehouse.model import (
 from airflow_ingest.lakehouse.pins import NO_PINS, Pins, recalled
 from airflow_ingest.lakehouse.progress import passed_over, progress_of
 from airflow_ingest.lakehouse.quality.gate import rule_version
+from airflow_ingest.lakehouse.settings import compiled, rows_expected
 from airflow_ingest.lakehouse.silver.account import reconcile
 from airflow_ingest.lakehouse.silver.judged import judge, judging, published_rows, silver_of
 from airflow_ingest.lakehouse.silver.load import Load, others_between
@@ -96,7 +97,8 @@ def merge_silver(
         known = {"pipeline": lake.pipeline, "layer": "silver", "table": name, "run": run.run_id, SHAPE: _shape(silver)}
         found = {"batch": batch.to_dict(), "highest": place.highest, "progress": progress.after(batch).to_dict()}
         load = Load(spark, lake, table, run, batch, agreed, lookups, Stamp(application, version, {**known, **found}))
-        with widening(spark, lambda: as_silver.schema, *paths):
+        many = max(agreed.rows.read if agreed else 0, rows_expected(commits))
+        with compiled(spark, many), widening(spark, lambda: as_silver.schema, *paths):
             if commit is None:
                 commit = load.publish(rows, judged.columns, place, progress, region)
             else:
