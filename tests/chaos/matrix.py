@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 DAYS = {
-    1: "1,10,a\n2,20,b\n3,30,c\nx,1,bad\n",
-    2: "2,21,two\n3,5,older\n1,12,gone\n4,40,d\n4,40,d\ny,1,bad\n",
-    3: "1,11,three\n2,30,three\n5,50,e\nz,1,bad\n",
+    1: ["1,10,a", "2,20,b", "3,30,c", "x,1,bad"],
+    2: ["2,21,two", "3,5,older", "1,12,gone", "4,40,", "4,40,", "3,31,", "y,1,bad"],
+    3: ["1,11,three", "2,30,three", "5,50,e", "z,1,bad"],
 }
 _PIPELINE = """\
 pipeline: shop
@@ -33,10 +33,7 @@ tables:
   orders:
     source: {{files: "{landing}/{{{{ ds }}}}.csv", format: csv, options: {{header: true}}}}
     extract: {{mode: {mode}}}
-    silver:
-      columns: {{id: int, amount: int, note: string}}
-      keys: [id]
-      {order}load: {load}
+    silver: {{columns: {{id: int, amount: int, note: string, day: date}}, {silver}}}
     quality:
       max_reject_rate: 90%
       rules: [{{row_count: {{min: 1}}}}, {{name: small, expect: "amount < 1000"}}]
@@ -46,14 +43,33 @@ gold:
     load: overwrite
     quality: {{rules: [{{row_count: {{min: 1}}}}]}}
 """
+
+
+@dataclass(frozen=True)
+class Load:
+    """A way to load silver: the lines that say so, and the `columns` that it has besides.
+
+    Where not the `whole` run is struck, its writes to silver are: the others are the same as in another load.
+    """
+
+    silver: str
+    columns: str = ""
+    mode: str = "interval"
+    whole: bool = False
+
+
+_NEWEST = "keys: [id], sequence_by: [amount]"
+_SOFT = "_deleted_at IS NOT NULL AS deleted"
 LOADS = {
-    "merge": {"mode": "interval", "order": "sequence_by: [amount]\n      ", "load": "merge"},
-    "deletes": {
-        "mode": "interval",
-        "order": "sequence_by: [amount]\n      delete_when: note = 'gone'\n      ",
-        "load": "merge",
-    },
-    "overwrite": {"mode": "full", "order": "", "load": "overwrite"},
+    "merge": Load(f"{_NEWEST}, load: merge", whole=True),
+    "deletes": Load(f"{_NEWEST}, load: merge, delete_when: note = 'gone'", whole=True),
+    "overwrite": Load("keys: [id], load: overwrite", mode="full", whole=True),
+    "append": Load("load: append"),
+    "insert": Load(f"{_NEWEST}, load: insert"),
+    "replace": Load(f"{_NEWEST}, load: replace, replace_where: \"day = '{{{{ ds }}}}'\""),
+    "scd2": Load(f"{_NEWEST}, load: scd2, delete_when: note = 'gone'", "_valid_from, _valid_to, _current"),
+    "soft deletes": Load(f"{_NEWEST}, load: merge, delete_when: note = 'gone', deletes: soft", _SOFT),
+    "partial changes": Load(f"{_NEWEST}, load: merge, delete_when: note = 'gone', ignore_null_updates: true"),
 }
 VICTIMS = ("task", "server")
 MOMENTS = ("before", "during", "after")
@@ -85,7 +101,9 @@ class Arena:
         landing = self.folder / "landing"
         landing.mkdir(parents=True)
         for day, rows in DAYS.items():
-            (landing / f"2026-01-{day:02d}.csv").write_text(f"id,amount,note\n{rows}")
+            date = f"2026-01-{day:02d}"
+            lines = ["id,amount,note,day", *(f"{row},{date}" for row in rows)]
+            (landing / f"{date}.csv").write_text("\n".join([*lines, ""]))
         self._day("template", 1)
         self._copy("template", "clean")
         self.writes = self._day("clean", 2)
@@ -126,8 +144,8 @@ class Arena:
     def _child(self, lake: str, day: int, tries: int, fault: Fault = NO_FAULT) -> list[str] | str:
         file = self.folder / lake / "shop.yaml"
         file.parent.mkdir(exist_ok=True)
-        text = _PIPELINE.format(lake=self.folder / lake / "lake", landing=self.folder / "landing", **LOADS[self.load])
-        file.write_text(text)
+        places = {"lake": self.folder / lake / "lake", "landing": self.folder / "landing"}
+        file.write_text(_PIPELINE.format(silver=LOADS[self.load].silver, mode=LOADS[self.load].mode, **places))
         return run_day(file.parent, day, tries=tries, fault=fault)
 
     def _copy(self, source: str, target: str) -> None:
@@ -135,13 +153,14 @@ class Arena:
 
     def _state(self, lake: str) -> State:
         with session() as spark:
-            return state_of(spark, self.folder / lake / "lake")
+            return state_of(spark, self.folder / lake / "lake", LOADS[self.load].columns)
 
 
-def state_of(spark: SparkSession, lake: Path) -> State:
-    """What a lake holds, without the columns that say when and by whom."""
+def state_of(spark: SparkSession, lake: Path, besides: str) -> State:
+    """What a lake holds, without the columns that say when and by whom; silver has some `besides`."""
+    own = ", ".join(filter(None, ["id, amount, note, _sequence, _batch_id", besides]))
     tables = {
-        "silver": ("silver/orders", "id, amount, note, _sequence, _batch_id"),
+        "silver": ("silver/orders", own),
         "gold": ("gold/by_note", "note, total"),
         "dlq": ("dlq/orders", "id, payload, transform(reasons, r -> r.rule), _batch_id, status, attempts"),
         "bronze": ("bronze/orders", "_batch_id, _record_hash"),
@@ -157,6 +176,11 @@ def _rows(spark: SparkSession, query: str) -> list[tuple[Any, ...]]:
 
 def cases(arena: Arena) -> Iterator[Case]:
     """All cases of a load; a write that is cut short is only tried again."""
-    for (number, label), victim, moment, recovery in product(enumerate(arena.writes), VICTIMS, MOMENTS, RECOVERIES):
+    writes = [
+        (number, label)
+        for number, label in enumerate(arena.writes)
+        if LOADS[arena.load].whole or "silver/" in label or "tombstones" in label
+    ]
+    for (number, label), victim, moment, recovery in product(writes, VICTIMS, MOMENTS, RECOVERIES):
         if moment != "during" or recovery == "retry":
             yield Case(arena.load, number, label, victim, moment, recovery)
