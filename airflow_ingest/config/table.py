@@ -38,10 +38,11 @@ class DeltaTable(Block):
     """A Delta table that another pipeline writes, read by its versions: exactly one of `table` and `path`.
 
     `mode: interval` needs a cursor and takes the rows of the data interval, as the table is now; `full` takes them all.
-    `incremental` needs a table with a change feed, which silver and gold have: first it takes the table as it is, then
-    what was committed since. Each row then says in `_change_type` (`insert`, `update_postimage` or `delete`),
-    `_commit_version` and `_commit_timestamp` what became of it; they are for silver to read, and stay in bronze unless
-    silver asks for them under other names. The columns that loads add to our own tables are left behind.
+    `incremental` takes the table as it is first, and then what was committed since, which the table has to record in a
+    change feed: one of ours is told to at the first load. Each row then says in `_change_type` (`insert`,
+    `update_postimage` or `delete`), `_commit_version` and `_commit_timestamp` what became of it; they are for silver to
+    read, and stay in bronze unless silver asks for them under other names. The columns that loads add to our own tables
+    are left behind.
     """
 
     table: str | None = Field(

@@ -199,6 +199,7 @@ def _planned_and_loaded(
             return _Loaded(found, again=True)
         plan = None if _commit_of(plan, commits) else plan  # a RESTORE undid it
     if plan is None or not source.still_has(spark, plan):
+        source.prepare(spark)
         plan = source.plan(spark, run, draft_batch(name, table, run), lake.bronze(name))
         pins.put(_PLAN, plan.to_dict())
     loaded = read_for(partial(_write, spark, lake, table), spark, source, plan, table)

@@ -40,7 +40,7 @@ from airflow_ingest.lakehouse.silver.tombstones import Tombstones, tombstones_pa
 from airflow_ingest.lakehouse.silver.working_out import merge_outcome, shaped, worked_out
 from airflow_ingest.lakehouse.sources.base import SOURCE_FILE
 from airflow_ingest.lakehouse.sql import table as sql_table
-from airflow_ingest.lakehouse.tables import change_feed, ensure
+from airflow_ingest.lakehouse.tables import ensure
 from airflow_ingest.lakehouse.widening import widening
 
 _LETTER = "__letter"
@@ -170,7 +170,7 @@ def _merge(
     rows = published_rows(judged, run)
     if silver.worked_out:
         return _keep(spark, lake, name, table, run, judged, rows, lookups)
-    ensure(spark, lake, path, rows, partition_by=silver.partition_by, table_properties=change_feed(rows.columns))
+    ensure(spark, lake, path, rows, partition_by=silver.partition_by)
     stamp = Stamp.now(f"{name}/replay", pipeline=lake.pipeline, layer="silver", table=name, run=run.run_id)
     if not silver.deleting:
         merge_rows(spark, path, rows, silver, stamp)
@@ -195,8 +195,7 @@ def _keep(
     """Replayed rows are changes among those that bronze holds."""
     silver, path = silver_of(table), lake.silver(name)
     as_silver = shaped(rows, silver)
-    feed = change_feed(as_silver.columns)
-    ensure(spark, lake, path, as_silver, partition_by=silver.partition_by, table_properties=feed)
+    ensure(spark, lake, path, as_silver, partition_by=silver.partition_by)
     before = history(spark, path, 1)[0].version
     tombstones = Tombstones.now(spark, lake, name, silver.keys) if silver.deleting else None
     progress = progress_of(spark, lake, name)

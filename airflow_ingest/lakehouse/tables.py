@@ -53,6 +53,21 @@ def change_feed(columns: Sequence[str]) -> Mapping[str, str]:
     return {} if any("`" in name for name in columns) else {FEED: "true"}
 
 
+def record_changes(spark: SparkSession, path: str, *, of_ours: bool = False) -> None:
+    """Has the table at `path` record from now on what its commits change, if it is there and does not yet.
+
+    With `of_ours`, only if a pipeline of ours writes it. What a MERGE changes is then written twice, so nobody asks for
+    it in vain.
+    """
+    found = properties(spark, path)
+    if found is None or found.get(FEED) == "true" or (of_ours and OWNER not in found):
+        return
+    wanted = change_feed(spark.read.format("delta").load(path).columns)
+    if wanted:
+        pairs = ", ".join(f"{literal(key)} = {literal(value)}" for key, value in wanted.items())
+        spark.sql(f"ALTER TABLE {sql_table(path)} SET TBLPROPERTIES ({pairs})").collect()
+
+
 def ensure(
     spark: SparkSession,
     lake: Lake,

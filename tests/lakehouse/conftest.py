@@ -21,7 +21,7 @@ from airflow_ingest.lakehouse import (
     quality_gate,
     refresh_gold,
 )
-from airflow_ingest.lakehouse.tables import change_feed, ensure
+from airflow_ingest.lakehouse.tables import ensure, record_changes
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -60,7 +60,8 @@ class Workbench:
         """Rows as the whole of a table such as `silver.orders`, with a change feed, whatever a pipeline would do."""
         frame = self.spark.createDataFrame(list(rows), columns)
         path = self.lake.path(*table.split("."))
-        ensure(self.spark, self.lake, path, frame, table_properties=change_feed(frame.columns))
+        ensure(self.spark, self.lake, path, frame)
+        record_changes(self.spark, path)
         frame.write.format("delta").mode("overwrite").option("overwriteSchema", True).save(path)
 
     def sql(self, statement: str) -> None:

@@ -55,6 +55,11 @@ def identifying(gold: Gold) -> list[str]:
     return [column for key in gold.keys for column in gold.surrogate_key.get(key, [key])]
 
 
+def followed(gold: Gold) -> list[str]:
+    """The inputs whose changes tell which rows of the gold table have to be made anew."""
+    return [] if gold.load == "overwrite" else [name for name in gold.inputs if _ways(gold, name)]
+
+
 def scope_of(
     spark: SparkSession,
     gold: Gold,

@@ -12,7 +12,7 @@ from airflow_ingest.lakehouse.bronze import BATCH_ID
 from airflow_ingest.lakehouse.commits import Stamp
 from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.errors import SourceNotFound
-from airflow_ingest.lakehouse.gold.changes import reach
+from airflow_ingest.lakehouse.gold.changes import followed, reach
 from airflow_ingest.lakehouse.gold.dimensions import with_dimensions, with_surrogate_keys
 from airflow_ingest.lakehouse.gold.merge import same_shape
 from airflow_ingest.lakehouse.gold.news import INPUTS, News, news_of
@@ -25,7 +25,7 @@ from airflow_ingest.lakehouse.model import ALREADY_APPLIED, LoadResult, RunInfo,
 from airflow_ingest.lakehouse.pins import NO_PINS, Pins, drawn, recalled
 from airflow_ingest.lakehouse.settings import compiled, rows_expected, rows_in
 from airflow_ingest.lakehouse.sql import literal, quote
-from airflow_ingest.lakehouse.tables import change_feed, ensure
+from airflow_ingest.lakehouse.tables import change_feed, ensure, record_changes
 from airflow_ingest.lakehouse.widening import is_type_error
 
 STEP = "gold"
@@ -62,6 +62,9 @@ def refresh_gold(
             version=last.version,
             seconds=time.monotonic() - started,
         )
+    if scope is None:
+        for source in followed(gold):
+            record_changes(spark, news.paths[source])
     rows = _result(spark, name, gold, news, scope, run)
     base = news.commits[0].version if gold.load == "merge" and news.same_query else None
     if base is not None and not _fits(spark, path, base, rows):

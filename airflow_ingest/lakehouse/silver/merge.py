@@ -35,7 +35,7 @@ from airflow_ingest.lakehouse.silver.lookups import Lookups
 from airflow_ingest.lakehouse.silver.regions import Region
 from airflow_ingest.lakehouse.silver.tombstones import tombstones_path
 from airflow_ingest.lakehouse.silver.working_out import shaped
-from airflow_ingest.lakehouse.tables import change_feed, check_same_columns, ensure
+from airflow_ingest.lakehouse.tables import check_same_columns, ensure
 from airflow_ingest.lakehouse.widening import widen, widening
 
 STEP = "merge_silver"
@@ -80,7 +80,6 @@ def merge_silver(
             as_silver,
             columns=judged.columns,
             partition_by=silver.partition_by,
-            table_properties=change_feed(judged.columns),
         )
         commits = history(spark, path, LOOK_BACK)
         place, application = progress.place(batch, commits), f"{batch.table}/{batch.id}/silver"

@@ -42,6 +42,9 @@ class TableSource(ABC):
     def read(self, spark: SparkSession, batch: Batch) -> DataFrame:
         """The rows of a planned `batch`: the source's columns, `_corrupt_record` and `_source_file`."""
 
+    def prepare(self, spark: SparkSession) -> None:  # noqa: B027 (most need nothing)
+        """Told before a load, and not before what only shows what a load would do, that `plan` comes next."""
+
     def still_has(self, spark: SparkSession, batch: Batch) -> bool:
         """Whether what was pinned in `batch` is there as it was then."""
         return True

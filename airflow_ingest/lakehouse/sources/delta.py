@@ -33,7 +33,7 @@ from airflow_ingest.lakehouse.sources.listing import local_path
 from airflow_ingest.lakehouse.spark_errors import brief
 from airflow_ingest.lakehouse.sql import quote
 from airflow_ingest.lakehouse.sql import table as sql_table
-from airflow_ingest.lakehouse.tables import CHANGE_COLUMNS, FEED, OWNER
+from airflow_ingest.lakehouse.tables import CHANGE_COLUMNS, FEED, OWNER, record_changes
 from airflow_ingest.lakehouse.watermarks import (
     increment,
     increment_again,
@@ -104,12 +104,12 @@ class Snapshot(TableSource):
                 f"tables.{self.name}: there is no Delta table at {self._path}. Is it not published yet, or is "
                 "`source.delta` wrong?"
             )
-        id_, properties = _described(spark, self._path)
-        self._check(commits[0].version, properties)
+        id_, known = _described(spark, self._path)
+        self._check(commits[0].version, known)
         versions = Versions(path=self._path, table=id_, to=commits[0].version, at=commits[0].at)
-        return versions, OWNER in properties
+        return versions, OWNER in known
 
-    def _check(self, version: int, properties: dict[str, str]) -> None:
+    def _check(self, version: int, known: dict[str, str]) -> None:
         """Raises SourceUnreadable if the table cannot be read the way that the source reads it."""
 
     def _columns(self, schema: StructType, *, ours: bool) -> tuple[str, ...]:
@@ -153,6 +153,10 @@ class Changes(Snapshot):
     """
 
     settings_again = {_ACROSS_SCHEMAS: "true"}
+
+    def prepare(self, spark: SparkSession) -> None:
+        """Has a table of ours record its changes, which it does not by itself."""
+        record_changes(spark, self._path, of_ours=True)
 
     def plan(self, spark: SparkSession, run: RunInfo, draft: Batch, bronze: str) -> Batch:
         """`draft` with the versions from and to; a run that loaded before takes its own again.
@@ -226,8 +230,8 @@ class Changes(Snapshot):
         )
         return feed.where(F.col(CHANGE_TYPE) != F.lit("update_preimage"))
 
-    def _check(self, version: int, properties: dict[str, str]) -> None:
-        if properties.get(FEED) != "true":
+    def _check(self, version: int, known: dict[str, str]) -> None:
+        if known.get(FEED) != "true" and OWNER not in known:
             raise SourceUnreadable(
                 f"tables.{self.name}: {self._path} has no change feed at version {version}, and `extract: {{mode: "
                 f"incremental}}` reads what changed from it. Switch it on, ALTER TABLE {sql_table(self._path)} SET "
