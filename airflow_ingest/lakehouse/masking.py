@@ -34,10 +34,10 @@ def masked(rows: DataFrame, masks: Mapping[str, str], columns: Sequence[str]) ->
     A line that could not be parsed may hold anything anywhere, so only its length and its digest are left of it. Raises
     SchemaMismatch if a masked column is not there: under another name it would land in the clear.
     """
-    if not masks or not columns:
+    if not masks:
         return rows
     known = {name.lower() for name in columns}
-    if lost := [name for name in masks if name not in known]:
+    if lost := [name for name in masks if name not in known] if columns else []:
         raise SchemaMismatch(
             f"the source has no column {', '.join(map(repr, lost))}, which is masked: under another name its values "
             f"would land in the clear. It has: {', '.join(columns)}. Nothing was written. Correct the source, or the "
@@ -45,7 +45,8 @@ def masked(rows: DataFrame, masks: Mapping[str, str], columns: Sequence[str]) ->
         )
     well_formed = F.col(CORRUPT_RECORD).isNull()
     parsed = {name: F.when(well_formed, F.col(quote(name))) for name in columns}
-    return hidden(rows.withColumns(parsed), masks).withColumn(CORRUPT_RECORD, _withheld(F.col(CORRUPT_RECORD)))
+    rows = hidden(rows.withColumns(parsed), masks) if parsed else rows
+    return rows.withColumn(CORRUPT_RECORD, _withheld(F.col(CORRUPT_RECORD)))
 
 
 def hidden(rows: DataFrame, masks: Mapping[str, str]) -> DataFrame:

@@ -41,14 +41,17 @@ def settings_of(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[No
 @contextmanager
 def other_settings(spark: SparkSession, settings: Mapping[str, str]) -> Iterator[None]:
     """Gives the session other `settings` for a `with` block, and then those that it had."""
-    before = {key: spark.conf.get(key) for key in settings}
+    known = dict(spark.conf.getAll)
     try:
         for key, value in settings.items():
             spark.conf.set(key, value)
         yield
     finally:
-        for key, known in before.items():
-            spark.conf.set(key, str(known))
+        for key in settings:
+            if key in known:
+                spark.conf.set(key, known[key])
+            else:
+                spark.conf.unset(key)
 
 
 @contextmanager

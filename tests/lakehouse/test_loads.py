@@ -320,3 +320,15 @@ def test_no_setting_of_a_load_stays_in_the_session(bench: Workbench) -> None:
         "spark.sql.parquet.fieldId.read.enabled",
         "spark.sql.parquet.fieldId.write.enabled",
     }
+
+
+def test_columns_that_nothing_names_pass_on_whatever_else_reads_them(bench: Workbench) -> None:
+    silver = {
+        "columns": {"id": "int", "total": {"from": "amount", "type": "int"}, "*": "keep"},
+        "where": "note <> 'skip'",
+        "sequence_by": ["at"],
+        "delete_when": "op = 'D'",
+    }
+    bench.load(csv_table(silver), bench.write("x.csv", "id,amount,note,at,op\n1,10,a,1,I\n2,20,skip,1,I\n3,30,c,2,I\n"))
+    found = bench.rows(bench.lake.silver("orders"))
+    assert found == [(1, 10, "a", "1", "I"), (3, 30, "c", "2", "I")]

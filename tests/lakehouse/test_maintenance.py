@@ -394,6 +394,7 @@ gold:
         "ops.batches",
         "ops.failed_loads",
         "ops.ledger",
+        "ops.profiles",
         "ops.quality_results",
     }
     assert targets["ops.tombstones/orders"].forget_after == timedelta(days=90)

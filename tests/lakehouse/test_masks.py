@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_ingest.config import Table
 from airflow_ingest.lakehouse import SchemaMismatch, replay_dlq
 from tests.lakehouse.conftest import Workbench, csv_table, run
 
@@ -67,6 +68,15 @@ def test_masked_values_are_hidden_in_every_table_and_their_digests_still_join(be
 def test_a_batch_without_the_masked_column_fails_before_anything_is_written(bench: Workbench) -> None:
     with pytest.raises(SchemaMismatch, match="the source has no column 'mail', which is masked"):
         bench.ingest(TABLE, bench.write("1.csv", "id,e-mail,phone,name,amount\n1,ann@example.com,,,5\n"))
+    assert in_the_clear(Path(bench.lake.root)) == []
+
+
+def test_a_batch_of_malformed_lines_alone_is_withheld_too(bench: Workbench) -> None:
+    silver = TABLE.silver.model_dump(exclude_unset=True, by_alias=True) if TABLE.silver else {}
+    table = Table.model_validate({"source": {"files": "unused", "format": "json"}, "silver": silver})
+    loaded = bench.ingest(table, bench.write("1.json", '{"id": 1, "Mail": "ann@example.com", "name": "Ann Exa'))
+    bench.gate(table, loaded)
+    assert loaded.rows.read == 1
     assert in_the_clear(Path(bench.lake.root)) == []
 
 

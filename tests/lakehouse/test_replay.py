@@ -35,6 +35,22 @@ def test_a_replayed_row_keeps_its_place_and_does_not_overwrite_a_newer_one(bench
     assert bench.rows(bench.lake.silver("orders")) == [(1, 2, "day two")]
 
 
+def test_a_batch_that_is_merged_again_after_a_replay_has_each_row_once(bench: Workbench) -> None:
+    silver = {
+        "columns": {"id": "int", "day": "date"},
+        "keys": ["id", "day"],
+        "partition_by": ["day"],
+        "sequence_by": [],
+    }
+    table = csv_table(silver, quality={"max_reject_rate": "100%"})
+    gate = bench.gate(table, bench.ingest(table, bench.write("x.csv", "id,day\n1,2026-01-01\n2,unknown\n")))
+    bench.merge(table, gate)
+    replay_dlq(bench.spark, bench.lake, "orders", table, run(9), fix={"day": "'2026-03-01'"})
+    again = bench.merge(table, gate)
+    assert again.rows.unaccounted == 0
+    assert bench.rows(bench.lake.silver("orders"), "id") == [(1,), (2,)]
+
+
 @pytest.mark.slow
 def test_a_dry_run_counts_and_changes_nothing(bench: Workbench) -> None:
     bench.load(csv_table(), bench.write("x.csv", BAD_DAY))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from airflow_ingest.config import Pipeline
     from airflow_ingest.lakehouse.lake import Lake
 
-BOOKS = ("batches", "failed_loads", "ledger", "quality_results")
+BOOKS = ("batches", "failed_loads", "ledger", "profiles", "quality_results")
 """The tables that all pipelines of a lake write under `ops/`."""
 
 

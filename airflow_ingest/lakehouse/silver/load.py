@@ -29,7 +29,10 @@ from airflow_ingest.lakehouse.sql import quote
 
 @dataclass(frozen=True)
 class Load:
-    """The write of one batch into silver, in one commit that carries `stamp` and the load's account."""
+    """The write of one batch into silver, in one commit that carries `stamp` and the load's account.
+
+    `seen` says that the `gate` saw these very rows: before a batch is merged again, letters may have been replayed.
+    """
 
     spark: SparkSession
     lake: Lake
@@ -39,6 +42,15 @@ class Load:
     gate: GateOutcome | None
     lookups: Lookups
     stamp: Stamp
+    seen: bool = False
+
+    @property
+    def _ranges(self) -> Sequence[PartitionRange]:
+        return self.gate.partitions if self.gate and self.seen else ()
+
+    @property
+    def _may_delete(self) -> bool:
+        return not (self.gate and self.seen) or self.gate.deletions > 0
 
     @property
     def _silver(self) -> Silver:
@@ -85,11 +97,11 @@ class Load:
                 tombstones=tombstones,
             )
         gate, lost = self.gate.rows if self.gate else None, retracted.account if retracted else Retracted()
-        ranges = self.gate.partitions if self.gate and not retracted else ()
+        ranges = () if retracted else self._ranges
         stamp = self._with_account(Account(gate=gate, retracted=lost))
         stamp = replace(stamp, metadata={**stamp.metadata, DERIVED: lost.lost}) if retracted else stamp
         try:
-            if tombstones and (retracted or self.gate is None or self.gate.deletions):
+            if tombstones and (retracted or self._may_delete):
                 deletions = retracted.beside(alive) if retracted else alive
                 tombstones = tombstones.bury(deletions, self._stamp_for("tombstones"), self.batch if redo else None)
                 alive = tombstones.overtaking(rows, self.batch)
@@ -129,7 +141,7 @@ class Load:
                     batch=self.batch,
                 ),
                 self._with_buried(earlier, tombstones),
-                within=pruning(self.gate.partitions) if self.gate else None,
+                within=pruning(self._ranges),
             )
         )
         stamp = self._with_account(Account(gate=self.gate.rows if self.gate else None, changes=found.counts))
@@ -137,7 +149,7 @@ class Load:
             if tombstones and (found.deletes or found.derived):
                 redo = self.batch if found.derived else None
                 tombstones = tombstones.bury(found.deletions, self._stamp_for("tombstones"), redo)
-            ranges = self.gate.partitions if self.gate and not found.derived else ()
+            ranges = () if found.derived else self._ranges
             merge_outcome(self.spark, self._path, found, self._silver, columns, stamp, ranges=ranges)
             commit = written(self.spark, self._path, stamp)
             if others_between(self.spark, self._path, before, commit.version):

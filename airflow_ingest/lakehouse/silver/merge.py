@@ -66,9 +66,9 @@ def merge_silver(
     silver, path = silver_of(table), lake.silver(name)
     agreed = gate if gate and gate.batch.key == batch.key and gate.fingerprint == rule_version(table) else None
     progress = progress_of(spark, lake, name)
-    lookups = Lookups.of(spark, lake, silver, agreed.lookups if agreed else None)
+    same = agreed if any(waiting.key == batch.key for waiting in progress.behind) else None
+    lookups = Lookups.of(spark, lake, silver, same.lookups if same else None)
     with judging(spark):
-        same = agreed if any(waiting.key == batch.key for waiting in progress.behind) else None
         pinned = read_batch(spark, lake, batch, progress.bronze) if same else None
         judged = judge(spark, lake, name, table, batch, lookups, pinned, found=same.rows if same else None)
         rows = published_rows(judged, run)
@@ -95,7 +95,8 @@ def merge_silver(
             _prepare(spark, silver, as_silver, commits, *paths)
         known = {"pipeline": lake.pipeline, "layer": "silver", "table": name, "run": run.run_id, SHAPE: _shape(silver)}
         found = {"batch": batch.to_dict(), "highest": place.highest, "progress": progress.after(batch).to_dict()}
-        load = Load(spark, lake, table, run, batch, agreed, lookups, Stamp(application, version, {**known, **found}))
+        stamp = Stamp(application, version, {**known, **found})
+        load = Load(spark, lake, table, run, batch, agreed, lookups, stamp, seen=same is not None)
         many = max(agreed.rows.read if agreed else 0, rows_expected(commits))
         with compiled(spark, many), widening(spark, lambda: as_silver.schema, *paths):
             if commit is None:

@@ -60,8 +60,14 @@ def project(silver: Silver, available: Sequence[str]) -> list[Projected]:
     named = [_column(name, column) for name, column in silver.columns.items()]
     if not silver.keep_others:
         return named
-    used = {name.casefold() for name in (*(column.name for column in named), *needed_columns(silver))}
+    used = {name.casefold() for column in silver.columns.items() for name in _taken(*column)}
     return named + [Projected(name, quote(name)) for name in available if name.casefold() not in used]
+
+
+def _taken(name: str, column: Column) -> set[str]:
+    """What `column` takes of the source, and its own name: what nothing else passes on."""
+    sources = source_columns(column.expr) if column.expr is not None else {column.from_ or name}
+    return {name} if column.lookup is not None else {name, *sources}
 
 
 def needed_columns(silver: Silver) -> dict[str, str]:

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from airflow_ingest.config import Silver
 from airflow_ingest.lakehouse.bronze import BATCH_ID
 from airflow_ingest.lakehouse.model import Batch, PartitionRange
+from airflow_ingest.lakehouse.schemas import ddl
 from airflow_ingest.lakehouse.silver.rows import ALIVE, DELETION, SEQUENCE, VALID_FROM, VALID_TO, same_key, wins
 from airflow_ingest.lakehouse.sql import column, literal, quote
 from airflow_ingest.lakehouse.sql import table as sql_table
@@ -41,11 +42,11 @@ def other_values(columns: Sequence[str], source: StructType, target: StructType)
 
     Where their types have changed, every row counts as another.
     """
-    new, old = ({field.name.lower(): field.dataType for field in side.fields} for side in (source, target))
+    new, old = ({field.name.lower(): ddl(field.dataType) for field in side.fields} for side in (source, target))
     names = {name: name.lower() for name in columns}
     if any(old.get(key) != new[key] for key in names.values()):
         return "true"
-    same = [_same_value(name, "map<" in new[key].simpleString()) for name, key in names.items()]
+    same = [_same_value(name, "MAP<" in new[key]) for name, key in names.items()]
     return f"NOT ({' AND '.join(same)})"
 
 
