@@ -400,6 +400,6 @@ gold:
     assert targets["ops.tombstones/orders"].forget_after == timedelta(days=90)
     assert targets["silver.orders"].cluster_by == ("day",)
     assert targets["gold.daily"].zorder_by == ("day",)
-    assert [name for name, target in targets.items() if target.is_shared] == list(targets)[-4:]
+    assert [name for name, target in targets.items() if target.is_shared] == list(targets)[-5:]
     assert run.maintain_table is maintain_table
     assert described({"b": 1, "a": 2}) == {"spark.databricks.delta.commitInfo.userMetadata": '{"a": 2, "b": 1}'}
