@@ -13,7 +13,7 @@ from airflow_ingest.lakehouse.log import is_missing_table
 from airflow_ingest.lakehouse.schemas import ddl, differences, field_names, listed
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.sql import table as sql_table
-from airflow_ingest.lakehouse.widening import COLUMN_MAPPING
+from airflow_ingest.lakehouse.widening import COLUMN_MAPPING, set_properties
 
 OWNER = "ingest.pipeline"
 FEED = "delta.enableChangeDataFeed"
@@ -64,8 +64,7 @@ def record_changes(spark: SparkSession, path: str, *, of_ours: bool = False) -> 
         return
     wanted = change_feed(spark.read.format("delta").load(path).columns)
     if wanted:
-        pairs = ", ".join(f"{literal(key)} = {literal(value)}" for key, value in wanted.items())
-        spark.sql(f"ALTER TABLE {sql_table(path)} SET TBLPROPERTIES ({pairs})").collect()
+        set_properties(spark, path, wanted)
 
 
 def ensure(
@@ -89,7 +88,7 @@ def ensure(
         return _create(spark, lake, path, rows, partition_by, table_properties or {})
     names = rows.columns if columns is None else columns
     if _needs_column_mapping(names) and found.get(COLUMN_MAPPING, "none") == "none":
-        spark.sql(f"ALTER TABLE {sql_table(path)} SET TBLPROPERTIES ({literal(COLUMN_MAPPING)} = 'name')")
+        set_properties(spark, path, {COLUMN_MAPPING: "name"})
     return False
 
 

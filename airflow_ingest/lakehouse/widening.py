@@ -96,12 +96,12 @@ def enable_features(spark: SparkSession, path: str, error: BaseException) -> boo
     that is created with such a column has it from the start.
     """
     if "DELTA_INVALID_CHARACTERS_IN_COLUMN_NAMES" in str(error):
-        _set(spark, path, {COLUMN_MAPPING: "name"})
+        set_properties(spark, path, {COLUMN_MAPPING: "name"})
         return True
     found = _FEATURES.search(str(error))
     if "DELTA_FEATURES_REQUIRE_MANUAL_ENABLEMENT" not in str(error) or found is None:
         return False
-    _set(spark, path, {f"delta.feature.{name}": "supported" for name in found.group(1).split(", ")})
+    set_properties(spark, path, {f"delta.feature.{name}": "supported" for name in found.group(1).split(", ")})
     return True
 
 
@@ -128,11 +128,12 @@ def alter_types(spark: SparkSession, path: str, found: Sequence[Difference]) -> 
     types = [f"{'.'.join(map(quote, one.path))} TYPE {one.rows.simpleString()}" for one in found if one.rows]
     log.info("%s: wider types for %s", path, ", ".join(map(str, found)))
     ntz = any(isinstance(one.rows, TimestampNTZType) for one in found)
-    _set(spark, path, {TYPE_WIDENING: "true", **({"delta.feature.timestampNtz": "supported"} if ntz else {})})
+    set_properties(spark, path, {TYPE_WIDENING: "true", **({"delta.feature.timestampNtz": "supported"} if ntz else {})})
     spark.sql(f"ALTER TABLE {sql_table(path)} ALTER COLUMN {', '.join(types)}").collect()
 
 
-def _set(spark: SparkSession, path: str, properties: Mapping[str, str]) -> None:
+def set_properties(spark: SparkSession, path: str, properties: Mapping[str, str]) -> None:
+    """Gives the table at `path` the `properties`, in a commit of its own."""
     pairs = ", ".join(f"{literal(key)} = {literal(value)}" for key, value in properties.items())
     spark.sql(f"ALTER TABLE {sql_table(path)} SET TBLPROPERTIES ({pairs})").collect()
 

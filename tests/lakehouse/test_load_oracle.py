@@ -26,6 +26,14 @@ pytestmark = [pytest.mark.spark, pytest.mark.slow]
 HEAD = ("amount", "at", "day", "id", "note", "op")
 TYPES = {"id": "int", "at": "int", "day": "date", "amount": "int", "note": "string"}
 DAYS = 3
+examples = partial(
+    settings,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
 
 
 @dataclass(frozen=True)
@@ -224,14 +232,7 @@ def benches(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.mark.parametrize("load", LOADS)
-@settings(
-    max_examples=6,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    phases=(Phase.explicit, Phase.generate),
-    suppress_health_check=list(HealthCheck),
-)
+@examples(max_examples=6)
 @given(data=st.data())
 def test_the_table_is_what_the_rows_make_of_it_in_whatever_order_they_come(
     load: str, data: st.DataObject, benches: Iterator[Workbench]
@@ -253,14 +254,7 @@ def test_the_table_is_what_the_rows_make_of_it_in_whatever_order_they_come(
 
 
 @pytest.mark.parametrize("load", [load for load in LOADS if load not in BY_BATCH])
-@settings(
-    max_examples=2,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    phases=(Phase.explicit, Phase.generate),
-    suppress_health_check=list(HealthCheck),
-)
+@examples(max_examples=2)
 @given(data=st.data())
 def test_the_same_rows_cut_into_batches_differently_end_in_the_same_table(
     load: str, data: st.DataObject, benches: Iterator[Workbench]

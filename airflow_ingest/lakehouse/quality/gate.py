@@ -29,7 +29,7 @@ from airflow_ingest.lakehouse.model import (
 from airflow_ingest.lakehouse.quality import batch_rules
 from airflow_ingest.lakehouse.quality.results import Judgement, record
 from airflow_ingest.lakehouse.quality.row_rules import failing_condition, outcome
-from airflow_ingest.lakehouse.settings import compiled, rows_expected
+from airflow_ingest.lakehouse.settings import compiled, other_settings, rows_expected
 from airflow_ingest.lakehouse.silver.judged import (
     ACCEPTED,
     DELETES,
@@ -154,14 +154,8 @@ def _measure_and_reject(
 def _observing(spark: SparkSession) -> Iterator[None]:
     """Keeps Spark's adaptive execution from cutting a plan that turned out empty: it would cut the measures with it."""
     before = spark.conf.get(_ADAPTIVE_EXCLUDED, "")
-    spark.conf.set(_ADAPTIVE_EXCLUDED, ",".join(filter(None, (before, _PROPAGATE_EMPTY))))
-    try:
+    with other_settings(spark, {_ADAPTIVE_EXCLUDED: ",".join(filter(None, (before, _PROPAGATE_EMPTY)))}):
         yield
-    finally:
-        if before:
-            spark.conf.set(_ADAPTIVE_EXCLUDED, before)
-        else:
-            spark.conf.unset(_ADAPTIVE_EXCLUDED)
 
 
 def _aggregates(table: Table, judged: Judged) -> dict[str, str]:

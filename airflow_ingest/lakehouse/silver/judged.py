@@ -84,7 +84,10 @@ class Judged:
 
 @contextmanager
 def judging(spark: SparkSession) -> Iterator[None]:
-    """Turns ANSI mode off inside the block: a value that does not cast is a reason against its row, not an error."""
+    """Turns ANSI mode off inside the block: a value that does not cast is a reason against its row, not an error.
+
+    Nor does Spark infer filters from filters inside it.
+    """
     with other_settings(spark, _JUDGING):
         yield
 
