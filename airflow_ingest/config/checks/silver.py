@@ -205,6 +205,21 @@ def _check_load(silver: dict[str, Any], at: KeyPath, report: Report) -> None:
     _check_company(silver, load, at, report)
 
 
+def check_text_order(silver: dict[str, Any], at: KeyPath, report: Report) -> None:
+    """Of a source whose columns are all text, the order of rows is by a column that has a type, if only `string`."""
+    if is_absent(silver, "keys", Silver) or any(silver.get(key) for key in ("transform", "sql", "images")):
+        return
+    columns = {name.casefold(): column for name, column in block(silver, "columns").items()}
+    for index, name in texts(silver, "sequence_by"):
+        column = columns.get(name.casefold())
+        if (column is None and silver.get("load") != "scd2") or (
+            isinstance(column, dict) and not {"type", "expr", "lookup"} & column.keys()
+        ):
+            problem = f"{quote(name)} is text in a CSV file, and as text '10' comes before '9'"
+            hint = f"Give it a type: columns: {{{name}: timestamp, …}}; string, if it sorts right as it is."
+            report.add((*at, "sequence_by", index), problem, hint)
+
+
 def _check_versions(silver: dict[str, Any], at: KeyPath, report: Report) -> None:
     if is_absent(silver, "sequence_by", Silver):
         report.add((*at, "load"), "load: scd2 needs sequence_by", "Name the column that says when a version began.")

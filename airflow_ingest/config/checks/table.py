@@ -9,7 +9,7 @@ from airflow_ingest.config.checks.jdbc import check_jdbc
 from airflow_ingest.config.checks.names import Names
 from airflow_ingest.config.checks.options import check_options
 from airflow_ingest.config.checks.rules import check_rules
-from airflow_ingest.config.checks.silver import check_silver, silver_columns
+from airflow_ingest.config.checks.silver import check_silver, check_text_order, silver_columns
 from airflow_ingest.config.report import Report, block, is_absent
 from airflow_ingest.config.served import check_served
 from airflow_ingest.config.table import Source
@@ -39,6 +39,8 @@ def check_table(table: dict[str, Any], at: KeyPath, report: Report, *, schedule:
         check_silver(silver, (*at, "silver"), report, columns)
         _check_load(table, silver, at, report)
         _check_masked_cursor(table, silver, at, report)
+        if kinds == ["files"] and source.get("format") == "csv":
+            check_text_order(silver, (*at, "silver"), report)
         if kinds == ["delta"] and block(table, "extract").get("mode") == "incremental":
             check_changes(silver, (*at, "silver"), report)
     elif silver is None:
