@@ -137,6 +137,19 @@ def test_a_broken_rule_keeps_the_old_version(bench: Workbench) -> None:
     assert totals(bench) == {date(2026, 1, 1): 10}
 
 
+def test_a_rule_on_the_whole_sees_the_partitions_that_stay(bench: Workbench) -> None:
+    load_day(bench, 1, "1,2026-01-01,10", "2,2026-01-02,5")
+    rules = [{"row_count": {"min": 2}}, {"name": "apart", "unique": ["total"]}]
+    checked = daily(quality={"rules": rules})
+    bench.refresh("daily", checked)
+    load_day(bench, 2, "2,2026-01-02,7")
+    assert bench.refresh("daily", checked).reason == "recomputed 1 partitions"
+    load_day(bench, 3, "2,2026-01-02,10")
+    with pytest.raises(LakehouseError, match="apart: 2 rows share their"):
+        bench.refresh("daily", checked)
+    assert totals(bench) == {date(2026, 1, 1): 10, date(2026, 1, 2): 7}
+
+
 @pytest.mark.slow
 def test_tables_may_be_joined_and_aliased(bench: Workbench) -> None:
     load_day(bench, 1, "1,2026-01-01,10")

@@ -110,6 +110,18 @@ def test_rules_hold_back_what_a_merge_would_write(bench: Workbench) -> None:
     assert bench.rows(bench.lake.gold("totals"), "total") == [(2,), (3,)]
 
 
+def test_a_rule_on_the_whole_sees_the_keys_that_stay(bench: Workbench) -> None:
+    gold = totals(quality={"rules": [{"name": "apart", "unique": ["total"]}, {"row_count": {"min": 2}}]})
+    bench.publish("silver.orders", ORDERS, (1, day(1), "a", 1), (2, day(2), "b", 2))
+    bench.refresh("totals", gold)
+    bench.sql("UPDATE {silver.orders} SET amount = 3 WHERE id = 2")
+    assert fates(bench.refresh("totals", gold)) == (0, 1, 0, 0)
+    bench.sql("UPDATE {silver.orders} SET amount = 1 WHERE id = 2")
+    with pytest.raises(LakehouseError, match="apart: 2 rows share their"):
+        bench.refresh("totals", gold)
+    assert bench.rows(bench.lake.gold("totals"), "total") == [(1,), (3,)]
+
+
 @pytest.mark.slow
 def test_many_keys_are_taken_as_a_range(bench: Workbench) -> None:
     gold = totals(sql="SELECT id, amount FROM silver.orders", keys=["id"])

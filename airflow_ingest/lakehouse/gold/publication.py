@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from airflow_ingest.config import Gold
 from airflow_ingest.lakehouse.commits import Stamp, stamped, written
@@ -19,6 +20,7 @@ from airflow_ingest.lakehouse.log import Commit, rows_put
 from airflow_ingest.lakehouse.model import RowCounts, RunInfo
 from airflow_ingest.lakehouse.quality.results import Judgement, record
 from airflow_ingest.lakehouse.silver.load import others_between
+from airflow_ingest.lakehouse.silver.rows import same_key
 
 COMPARED = "compared"
 """In a commit of gold: how many rows of the query's result were compared with the table."""
@@ -49,12 +51,9 @@ class Publication:
         if not self.gold.quality.rules and self.gold.load != "merge":
             self._put(rows)
             return written(self.spark, self._path, self.stamp)
-        checked = rows.persist()
-        try:
-            judgement = judge_result(self.name, self.gold, checked)
-            stamp = self._publish(checked, judgement, run)
-        finally:
-            checked.unpersist()
+        checked = rows.localCheckpoint()
+        judgement = judge_result(self.name, self.gold, checked, self._beside(checked))
+        stamp = self._publish(checked, judgement, run)
         if judgement.broken:
             raise LakehouseError(
                 f"gold.{self.name} keeps its old version, since the new result breaks its rules: "
@@ -82,6 +81,19 @@ class Publication:
                 recording.result()
         return stamp
 
+    def _beside(self, rows: DataFrame) -> DataFrame | None:
+        """The table's rows that stay as they are beside the new `rows`; None where none does."""
+        if self.scope is None:
+            return None
+        table = self._table().where(F.expr(f"NOT coalesce({self.scope.sql()}, false)"))
+        if self.gold.load == "merge" and not self.scope.by_key:
+            table = table.alias("s").join(rows.alias("t"), F.expr(same_key(self.gold.keys)), "left_anti")
+        return table
+
+    def _table(self) -> DataFrame:
+        reader = self.spark.read.format("delta")
+        return (reader if self.base is None else reader.option("versionAsOf", self.base)).load(self._path)
+
     def _put(self, rows: DataFrame) -> None:
         writer = stamped(rows.write.format("delta").mode("overwrite"), self.stamp)
         if self.scope is None:
@@ -90,9 +102,8 @@ class Publication:
             writer.option("replaceWhere", self.scope.sql()).option("mergeSchema", True).save(self._path)
 
     def _merge(self, rows: DataFrame, base: int, compared: int | None) -> Stamp:
-        table = self.spark.read.format("delta").option("versionAsOf", base).load(self._path)
         stamp = replace(self.stamp, metadata={**self.stamp.metadata, BASE: base, COMPARED: compared})
-        merge_rows(self.spark, self._path, self.gold, rows, table, self.scope, stamp)
+        merge_rows(self.spark, self._path, self.gold, rows, self._table(), self.scope, stamp)
         return stamp
 
     @property

@@ -18,13 +18,21 @@ from airflow_ingest.lakehouse.quality.row_rules import failing_condition, outcom
 _ROWS = "rows"
 
 
-def judge_result(name: str, gold: Gold, rows: DataFrame) -> Judgement:
-    """What the rules of the gold table `name` say of `rows`: `block` if one of severity error is broken.
+def judge_result(name: str, gold: Gold, rows: DataFrame, beside: DataFrame | None = None) -> Judgement:
+    """What the rules of the gold table `name` say of its new `rows`: `block` if one of severity error is broken.
 
-    With `load: merge` its keys are among the rules: no two rows have the same ones, and none has a NULL in them.
+    `beside` are the rows of the table that stay as they are. A rule on the whole sees both; those on rows let them
+    pass when they were new. With `load: merge` its keys are among the rules: no two new rows have the same ones, and
+    none has a NULL in them.
     """
-    rules = [*_on_keys(gold), *gold.quality.rules]
-    count, results = _evaluate(rules, rows)
+    of_new: list[AnyRule] = [*_on_keys(gold), *gold.quality.rules]
+    of_all: list[AnyRule] = []
+    if beside is not None:
+        of_all = [rule for rule in gold.quality.rules if rule.scope == "batch"]
+        of_new = [rule for rule in of_new if rule not in of_all]
+    count, results = _evaluate(of_new, rows)
+    if beside is not None and of_all:
+        results += _evaluate(of_all, rows.unionByName(beside, allowMissingColumns=True))[1]
     broken = any(not result.passed and result.severity == "error" for result in results)
     return Judgement(f"gold.{name}", "", 0, tuple(results), "block" if broken else "pass", rows_read=count)
 
