@@ -19,7 +19,7 @@ from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.dlq import STATUS_OPEN, STATUS_REPLAYED, has_fixes, parsed
 from airflow_ingest.lakehouse.errors import ConflictError, LakehouseError, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import LOOK_BACK, history
+from airflow_ingest.lakehouse.log import history, own_history
 from airflow_ingest.lakehouse.masking import hidden, masks_of
 from airflow_ingest.lakehouse.model import ReplayResult, RunInfo
 from airflow_ingest.lakehouse.progress import progress_of
@@ -211,12 +211,9 @@ def _keep(
         )
     )
     stamp = Stamp.now(f"{name}/replay", pipeline=lake.pipeline, layer="silver", table=name, run=run.run_id)
-    try:
-        if tombstones:
-            tombstones = tombstones.bury(found.deletions, _for_tombstones(stamp))
-        merge_outcome(spark, path, found, silver, judged.columns, stamp)
-    finally:
-        found.release()
+    if tombstones:
+        tombstones = tombstones.bury(found.deletions, _for_tombstones(stamp))
+    merge_outcome(spark, path, found, silver, judged.columns, stamp)
     version = written(spark, path, stamp).version
     if others_between(spark, path, before, version):
         raise ConflictError(f"{path}: another load was published while its rows were worked out.")
@@ -244,7 +241,7 @@ def _mark(
         .withColumns({ERRORS: F.coalesce(ERRORS, none), "run": F.lit(run.run_id)})
     )
     path = lake.dlq(name)
-    commits = history(spark, path, LOOK_BACK)
+    commits = own_history(spark, path)
     stamp = Stamp.now(
         f"{name}/replay/dlq",
         pipeline=lake.pipeline,

@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 
-from airflow_ingest.lakehouse import ConflictError, Lake, LoadResult, ingest_bronze, merge_silver, quality_gate
+from airflow_ingest.config import Table
+from airflow_ingest.lakehouse import (
+    ConflictError,
+    GateOutcome,
+    Lake,
+    LoadResult,
+    ingest_bronze,
+    merge_silver,
+    quality_gate,
+)
 from airflow_ingest.lakehouse.batches import waiting_batches
 from airflow_ingest.lakehouse.conflicts import ATTEMPTS, replanned
 from airflow_ingest.runtime import session
@@ -73,6 +82,17 @@ class Died(Exception):
     """The task is gone; nothing after it runs."""
 
 
+def elsewhere(bench: Workbench, table: Table, gate: GateOutcome, day: int) -> LoadResult:
+    """A merge with a session, and in a thread, of its own: a thread has one session."""
+
+    def merge() -> LoadResult:
+        with session() as own:
+            return merge_silver(own, bench.lake, "orders", table, run(day), gate.batch, gate)
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(merge).result()
+
+
 @pytest.mark.spark
 @pytest.mark.parametrize(
     "dies",
@@ -92,8 +112,7 @@ def test_a_day_published_while_keys_are_derived_is_not_passed_over(bench: Workbe
     def others_first(write: Write) -> None:
         if write.what == "merge silver/orders" and not published:
             published.append(LoadResult(step="", table="orders"))
-            with session() as own:
-                published.append(merge_silver(own, bench.lake, "orders", table, run(3), third.batch, third))
+            published.append(elsewhere(bench, table, third, 3))
 
     def death(write: Write) -> None:
         if dies and len(published) == 2:
@@ -123,8 +142,7 @@ def test_two_runs_that_take_the_same_rows_back_both_add_up(bench: Workbench) -> 
     def twin_first(write: Write) -> None:
         if write.what == "merge silver/orders" and not twins:
             twins.append(LoadResult(step="", table="orders"))
-            with session() as own:
-                twins.append(merge_silver(own, bench.lake, "orders", table, run(4), fourth.batch, fourth))
+            twins.append(elsewhere(bench, table, fourth, 4))
 
     with watching(twin_first, lambda write: None):
         second = bench.merge(table, fourth, 4)

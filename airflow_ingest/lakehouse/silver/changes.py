@@ -89,12 +89,6 @@ class Outcome:
     undeleted: DataFrame
     counts: RowCounts
     derived: bool
-    cached: tuple[DataFrame, ...]
-
-    def release(self) -> None:
-        """Free what is cached."""
-        for frame in self.cached:
-            frame.unpersist()
 
 
 def values_of(columns: Sequence[str]) -> Column:

@@ -28,11 +28,6 @@ class Earlier:
     keys: DataFrame | None = None
     unknown: bool = False
 
-    def release(self) -> None:
-        """Free what is cached."""
-        if self.keys is not None:
-            self.keys.unpersist()
-
 
 NEVER = Earlier()
 """There was no earlier load of the batch."""
@@ -54,15 +49,12 @@ def earlier_keys(spark: SparkSession, lake: Lake, table: Table, batch: Batch, lo
         rows = read_bronze(spark, lake, batch.table, version).where(F.col(BATCH_ID) == F.lit(batch.id))
         judged = judge_rows(with_fixes(spark, lake, batch.table, rows), table, lookups).rows
         keys = keys.unionByName(judged.select(*names))
-    keys = keys.dropna().distinct().persist()
     try:
-        keys.isEmpty()
+        return Earlier(keys.dropna().distinct().localCheckpoint())
     except Exception as error:
-        keys.unpersist()
         if is_feed_gone(error):
             return Earlier(unknown=True)
         raise
-    return Earlier(keys)
 
 
 def _last_held(spark: SparkSession, path: str, batch: Batch, taken: int) -> int | None:

@@ -80,9 +80,12 @@ class Load:
     def merge(self, rows: DataFrame, columns: Sequence[str], place: Place, progress: Progress) -> Commit:
         """`rows` go in by their keys; what an earlier load of the batch put there and this one has not goes out."""
         tombstones = self._tombstones()
+        again = not place.first or (tombstones is not None and tombstones.has(self.batch))
+        if tombstones or again:
+            rows = rows.localCheckpoint()  # they are read several times
         alive = tombstones.overtaking(rows, self.batch) if tombstones else rows
         redo, retracted = None, None
-        if not place.first or (tombstones and tombstones.has(self.batch)):
+        if again:
             target = self.spark.read.format("delta").load(self._path).schema
             redo = Redo.of(self.batch, columns, rows.schema, target)
             retracted = retraction(
@@ -100,22 +103,18 @@ class Load:
         ranges = () if retracted else self._ranges
         stamp = self._with_account(Account(gate=gate, retracted=lost))
         stamp = replace(stamp, metadata={**stamp.metadata, DERIVED: lost.lost}) if retracted else stamp
-        try:
-            if tombstones and (retracted or self._may_delete):
-                deletions = retracted.beside(alive) if retracted else alive
-                tombstones = tombstones.bury(deletions, self._stamp_for("tombstones"), self.batch if redo else None)
-                alive = tombstones.overtaking(rows, self.batch)
-            source = retracted.beside(alive) if retracted else alive
-            in_order = place.first and self.batch.interval is not None
-            merge_rows(self.spark, self._path, source, self._silver, stamp, ranges=ranges, redo=redo, in_order=in_order)
-            commit = written(self.spark, self._path, stamp)
-            if tombstones:
-                tombstones.check()
-            if tombstones and retracted:
-                tombstones.unearth(retracted.undeleted, self.batch, self._stamp_for("undeleted"))
-        finally:
-            if retracted:
-                retracted.release()
+        if tombstones and (retracted or self._may_delete):
+            deletions = retracted.beside(alive) if retracted else alive
+            tombstones = tombstones.bury(deletions, self._stamp_for("tombstones"), self.batch if redo else None)
+            alive = tombstones.overtaking(rows, self.batch)
+        source = retracted.beside(alive) if retracted else alive
+        in_order = place.first and self.batch.interval is not None
+        merge_rows(self.spark, self._path, source, self._silver, stamp, ranges=ranges, redo=redo, in_order=in_order)
+        commit = written(self.spark, self._path, stamp)
+        if tombstones:
+            tombstones.check()
+        if tombstones and retracted:
+            tombstones.unearth(retracted.undeleted, self.batch, self._stamp_for("undeleted"))
         return commit
 
     def keep(self, rows: DataFrame, columns: Sequence[str], place: Place, progress: Progress) -> Commit:
@@ -145,22 +144,18 @@ class Load:
             )
         )
         stamp = self._with_account(Account(gate=self.gate.rows if self.gate else None, changes=found.counts))
-        try:
-            if tombstones and (found.deletes or found.derived):
-                redo = self.batch if found.derived else None
-                tombstones = tombstones.bury(found.deletions, self._stamp_for("tombstones"), redo)
-            ranges = () if found.derived else self._ranges
-            merge_outcome(self.spark, self._path, found, self._silver, columns, stamp, ranges=ranges)
-            commit = written(self.spark, self._path, stamp)
-            if others_between(self.spark, self._path, before, commit.version):
-                raise ConflictError(f"{self._path}: another load was published while its rows were worked out.")
-            if tombstones:
-                tombstones.check()
-            if tombstones and found.derived:
-                tombstones.unearth(found.undeleted, self.batch, self._stamp_for("undeleted"))
-        finally:
-            found.release()
-            earlier.release()
+        if tombstones and (found.deletes or found.derived):
+            redo = self.batch if found.derived else None
+            tombstones = tombstones.bury(found.deletions, self._stamp_for("tombstones"), redo)
+        ranges = () if found.derived else self._ranges
+        merge_outcome(self.spark, self._path, found, self._silver, columns, stamp, ranges=ranges)
+        commit = written(self.spark, self._path, stamp)
+        if others_between(self.spark, self._path, before, commit.version):
+            raise ConflictError(f"{self._path}: another load was published while its rows were worked out.")
+        if tombstones:
+            tombstones.check()
+        if tombstones and found.derived:
+            tombstones.unearth(found.undeleted, self.batch, self._stamp_for("undeleted"))
         return commit
 
     def _with_buried(self, earlier: Earlier, tombstones: Tombstones | None) -> Earlier:

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from airflow_ingest.config import Silver, Table
 from airflow_ingest.lakehouse.commits import Place
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, history
+from airflow_ingest.lakehouse.log import Commit, own_history
 from airflow_ingest.lakehouse.model import Batch, GateOutcome, RunInfo
 from airflow_ingest.lakehouse.progress import Progress, progress_of
 from airflow_ingest.lakehouse.silver.account import Account, left_alone
@@ -79,22 +79,18 @@ class Preview:
         earlier = NEVER
         if not self._place.first:
             earlier = earlier_keys(self.spark, self.lake, self.table, self._batch, self.lookups)
-        try:
-            found = worked_out(
-                Changes(
-                    silver,
-                    self.judged.columns,
-                    self._rows,
-                    self._target if self._commits else self._shaped.limit(0),
-                    self._tombstones,
-                    self._derived,
-                    earlier,
-                    within=pruning(ranges),
-                )
+        found = worked_out(
+            Changes(
+                silver,
+                self.judged.columns,
+                self._rows,
+                self._target if self._commits else self._shaped.limit(0),
+                self._tombstones,
+                self._derived,
+                earlier,
+                within=pruning(ranges),
             )
-            found.release()
-        finally:
-            earlier.release()
+        )
         account = self._account.model_copy(update={"changes": found.counts})
         return {"rows": account.counts({}, silver), "statement": merge.sql(self._path)}
 
@@ -126,11 +122,7 @@ class Preview:
                 planned=self.planned,
             )
         merge = Merge.of(silver, () if retracted else gate.partitions, redo, in_order=place.first)
-        try:
-            metrics = merge.metrics(retracted.beside(rows) if retracted else rows, self._target)
-        finally:
-            if retracted:
-                retracted.release()
+        metrics = merge.metrics(retracted.beside(rows) if retracted else rows, self._target)
         if retracted:
             account = account.model_copy(update={"retracted": retracted.account})
         counts = account.counts(metrics, silver)
@@ -172,7 +164,7 @@ class Preview:
 
     @cached_property
     def _commits(self) -> Sequence[Commit]:
-        return history(self.spark, self._path, LOOK_BACK)
+        return own_history(self.spark, self._path)
 
     @cached_property
     def _place(self) -> Place:

@@ -52,11 +52,6 @@ class Retraction:
         deleted = self.derived.where(F.col(INGESTED_AT).isNull())
         return self.lost.select(*map(quote, self.keys)).join(deleted, list(self.keys), "left_anti")
 
-    def release(self) -> None:
-        """Free what is cached."""
-        self.lost.unpersist()
-        self.derived.unpersist()
-
 
 def retraction(
     spark: SparkSession,
@@ -77,15 +72,14 @@ def retraction(
     where it does not hold them yet.
     """
     keys, path = silver_of(table).keys, lake.silver(batch.table)
-    # one version: Spark works out again what it has cached of a table that another load writes
+    # one version, though it is read twice
     published = spark.read.format("delta").option("versionAsOf", history(spark, path, 1)[0].version).load(path)
-    lost = _lost(published, rows, silver_of(table), batch, tombstones).persist()
+    lost = _lost(published, rows, silver_of(table), batch, tombstones).localCheckpoint()
     found = lost.agg(F.count(F.lit(1)), F.count_if(F.col(_RESTATED)), F.count_if(F.col(_MINE))).collect()[0]
     if not found[0]:
-        lost.unpersist()
         return None
     derived = derived_rows(spark, lake, table, batch.table, progress, run, lookups, batch=batch, planned=planned)
-    derived = derived.join(lost.select(*map(quote, keys)), list(keys), "left_semi").persist()
+    derived = derived.join(lost.select(*map(quote, keys)), list(keys), "left_semi").localCheckpoint()
     account = Retracted(lost=found[0], restated=found[1], mine=found[2], **_won(derived, lost, keys, batch))
     return Retraction(tuple(keys), lost, derived, account)
 

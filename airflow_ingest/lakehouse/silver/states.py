@@ -49,21 +49,21 @@ def shape(changes: DataFrame, silver: Silver) -> DataFrame:
 def states_of(given: Changes) -> Outcome:
     """What changes make of the rows in a table; of a row that is no more `source` has the key alone."""
     keys = given.silver.keys
-    given = replace(given, rows=given.rows.persist())
+    given = replace(given, rows=given.rows.localCheckpoint())
     existing = given.existing()
     if DELETED_AT not in existing.columns:
         existing = existing.withColumn(DELETED_AT, F.lit(None).cast("timestamp"))
-    existing = existing.persist()
+    existing = existing.localCheckpoint()
     graves = _graves(given)
     late = _late(given, existing, graves)
-    late = late.distinct().persist() if late is not None else None
+    late = late.distinct().localCheckpoint() if late is not None else None
     if late is not None and late.isEmpty():
         late = None
     news = given.rows
     if late is not None:
         anew = given.derive().join(late, keys, "left_semi")
-        news = news.join(late, keys, "left_anti").unionByName(anew, allowMissingColumns=True).persist()
-    made = _made(given, news, existing, graves, late).persist()
+        news = news.join(late, keys, "left_anti").unionByName(anew, allowMissingColumns=True).localCheckpoint()
+    made = _made(given, news, existing, graves, late).localCheckpoint()
     deletions = news.where(F.col(NEWEST_DELETION).isNotNull()).withColumns(
         {
             SEQUENCE: F.col(f"{NEWEST_DELETION}.sequence"),
@@ -79,7 +79,6 @@ def states_of(given: Changes) -> Outcome:
         undeleted=(given.rows.limit(0) if late is None else late).join(deletions, keys, "left_anti"),
         counts=counts,
         derived=late is not None,
-        cached=tuple(frame for frame in (given.rows, existing, late, news, made) if frame is not None),
     )
 
 

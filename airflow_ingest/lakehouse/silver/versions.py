@@ -35,15 +35,15 @@ def history_of(given: Changes) -> Outcome:
     """What changes make of the versions in a table; of a version that is no more `source` has the key and
     `_valid_from`."""
     silver, columns, keys, names = given.silver, given.columns, given.silver.keys, given.keys
-    given = replace(given, rows=given.rows.persist())
+    given = replace(given, rows=given.rows.localCheckpoint())
     changes = given.rows
-    existing = given.existing().persist()
+    existing = given.existing().localCheckpoint()
     current = existing.where(F.col(CURRENT))
     graves = _graves(given.tombstones, keys)
     fresh = _unknown(changes, current, graves, silver, columns)
     late = _late(fresh, current, graves, keys)
     again = given.again_keys()
-    late = (late if again is None else late.unionByName(again)).distinct().persist()
+    late = (late if again is None else late.unionByName(again)).distinct().localCheckpoint()
     is_late = not late.isEmpty()
     ahead = fresh.join(late, keys, "left_anti") if is_late else fresh
     stand_ins = current.join(ahead.select(*names).distinct(), keys, "left_semi")
@@ -51,13 +51,12 @@ def history_of(given: Changes) -> Outcome:
     if is_late:
         derived = given.derive().unionByName(changes).join(late, keys, "left_semi")
         everything = everything.unionByName(derived, allowMissingColumns=True)
-    everything = everything.persist()
-    made = _versions(everything, silver, columns)
+    everything = everything.localCheckpoint()
+    made = _versions(everything, silver, columns).localCheckpoint()
     if is_late:
         stale = existing.join(late, keys, "left_semi").select(*names, VALID_FROM)
         stale = stale.join(made, [*keys, VALID_FROM], "left_anti")
         made = made.unionByName(stale, allowMissingColumns=True)
-    made = made.persist()
     newest = Window.partitionBy(*names).orderBy(F.col(SEQUENCE).desc())
     deletions = (
         everything.where(F.col(INGESTED_AT).isNull())
@@ -72,7 +71,6 @@ def history_of(given: Changes) -> Outcome:
         undeleted=late.join(deletions, keys, "left_anti"),
         counts=_counts(changes, made, existing, keys, columns),
         derived=is_late,
-        cached=(changes, existing, late, everything, made),
     )
 
 
