@@ -20,7 +20,7 @@ from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.errors import ConflictError, LakehouseError, NothingToLoad, SchemaMismatch
 from airflow_ingest.lakehouse.fitting import RESCUED, fitted
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, history, in_effect, rows_put
+from airflow_ingest.lakehouse.log import Commit, in_effect, own_history, rows_put
 from airflow_ingest.lakehouse.masking import masked, masks_of
 from airflow_ingest.lakehouse.model import (
     ALREADY_APPLIED,
@@ -179,7 +179,7 @@ def refusal(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunIn
     if table.extract.mode != "full" or not run.in_its_lane:
         return ""
     published = lake.silver(name) if table.silver else lake.bronze(name)
-    if not any(commit.metadata.get("batch") for commit in history(spark, published, LOOK_BACK)):
+    if not any(commit.metadata.get("batch") for commit in own_history(spark, published)):
         return ""
     return (
         f"{name} is loaded in full (`extract: {{mode: full}}`), whatever the interval: a {run.kind} run for one "
@@ -194,7 +194,7 @@ def _planned_and_loaded(
     pinned = pins.take(_PLAN)
     plan = None if pinned is None else Batch.from_dict(pinned)
     if plan:
-        commits = history(spark, lake.bronze(name), LOOK_BACK)
+        commits = own_history(spark, lake.bronze(name))
         if found := _commit_of(plan, in_effect(commits)):
             return _Loaded(found, again=True)
         plan = None if _commit_of(plan, commits) else plan  # a RESTORE undid it
@@ -313,7 +313,7 @@ def fit_to(path: str, bronze: StructType, table: Table, batch: Batch, rows: Data
 
 def _append(spark: SparkSession, lake: Lake, fit: Fitted) -> _Loaded:
     batch, path = fit.batch, lake.bronze(fit.batch.table)
-    commits = history(spark, path, LOOK_BACK)
+    commits = own_history(spark, path)
     place = Place.of(batch, commits)
     if batch.transaction is not None:
         place = replace(place, first=not batch.repeats)

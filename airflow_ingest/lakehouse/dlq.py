@@ -11,7 +11,7 @@ from pyspark.sql.types import StructField
 from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ID, PROCESSING_DATE, RECORD_HASH, batch_predicate
 from airflow_ingest.lakehouse.commits import Stamp, merge_from
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, history, told
+from airflow_ingest.lakehouse.log import Commit, own_history, told
 from airflow_ingest.lakehouse.model import Batch, RunInfo
 from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE
 from airflow_ingest.lakehouse.sql import literal, quote
@@ -125,7 +125,7 @@ def has_fixes(commits: Sequence[Commit]) -> bool:
 def with_fixes(spark: SparkSession, lake: Lake, name: str, rows: DataFrame) -> DataFrame:
     """Rows of bronze, with the payloads that replays have put in the place of theirs."""
     path = lake.dlq(name)
-    if not has_fixes(history(spark, path, LOOK_BACK)):
+    if not has_fixes(own_history(spark, path)):
         return rows
     replayed = F.col("status") == F.lit(STATUS_REPLAYED)
     fixes = spark.read.format("delta").load(path).where(replayed & F.col("fixed").isNotNull())

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SHARED_FILES = "spark.airflow_ingest.shared_files"
 """A server setting, true where Spark's own files are those of this process: the embedded server has it."""
 LOOK_BACK = 50
-"""Commits that are read to find what every writer of a table tells: others' may have come in between."""
+"""Commits that are read first to find what every load of a table tells."""
 _KEEPS_ROWS = frozenset(
     (
         "OPTIMIZE",
@@ -70,6 +70,14 @@ def history(spark: SparkSession, path: str, limit: int) -> list[Commit]:
     """The last `limit` commits of the table at `path`, newest first; none if there is no table."""
     folder = _shared_folder(spark, path)
     return _from_spark(spark, path, limit) if folder is None else list(_from_files(folder / "_delta_log", limit))
+
+
+def own_history(spark: SparkSession, path: str) -> list[Commit]:
+    """The newest commits, as far back as loads tell of themselves: others' may stand before them."""
+    commits = history(spark, path, LOOK_BACK)
+    if len(commits) == LOOK_BACK and not any("application" in commit.metadata for commit in commits):
+        commits = history(spark, path, commits[0].version + 1)
+    return commits
 
 
 def commits_after(spark: SparkSession, path: str, version: int) -> list[Commit]:

@@ -17,7 +17,7 @@ from datetime import date, datetime, time, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_ingest.lakehouse.commits import Place
-from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, commits_after, history, in_effect, told
+from airflow_ingest.lakehouse.log import Commit, commits_after, history, in_effect, own_history, told
 from airflow_ingest.lakehouse.model import Batch, Interval, Value
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Progress(Value):
 
 def progress_of(spark: SparkSession, lake: Lake, name: str) -> Progress:
     """The progress as both logs tell it now; `behind` are the batches that silver has not, held ones among them."""
-    silver = history(spark, lake.silver(name), LOOK_BACK)
+    silver = own_history(spark, lake.silver(name))
     known = _newest(silver)
     if silver and silver[-1].version > known.base + 1:
         silver = commits_after(spark, lake.silver(name), known.base)
@@ -74,7 +74,7 @@ def progress_of(spark: SparkSession, lake: Lake, name: str) -> Progress:
 
 def passed_over(spark: SparkSession, lake: Lake, name: str, batch: Batch) -> list[Batch]:
     """The batches that silver has to take once more, since a load of `batch` derived keys without them."""
-    return _taken(history(spark, lake.silver(name), LOOK_BACK), batch.id)[1]
+    return _taken(own_history(spark, lake.silver(name)), batch.id)[1]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_ingest.config import Table
-from airflow_ingest.lakehouse import LakehouseError, decide_held, hold_batch, progress, replay_dlq
+from airflow_ingest.lakehouse import LakehouseError, decide_held, hold_batch, log, replay_dlq
 from airflow_ingest.lakehouse.log import history
 from airflow_ingest.lakehouse.progress import progress_of
 from tests.lakehouse.conftest import Workbench, csv_table, run
@@ -105,7 +105,7 @@ def test_a_backfill_takes_its_own_batch_alone(bench: Workbench) -> None:
 def test_a_batch_stays_behind_however_many_commits_come_after_it(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(progress, "LOOK_BACK", 3)
+    monkeypatch.setattr(log, "LOOK_BACK", 3)
     table = csv_table()
     bench.ingest(table, day(bench, 1, "1,1,a\n"), day=1, kind="live")
     bench.load(table, day(bench, 2, "2,2,b\n"), day=2)

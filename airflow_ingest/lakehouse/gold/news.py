@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from airflow_ingest.config import Gold
 from airflow_ingest.lakehouse.gold.changes import scope_of
 from airflow_ingest.lakehouse.gold.scope import Scope
-from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, Published, history, in_effect, others_among, published
+from airflow_ingest.lakehouse.log import Commit, Published, in_effect, others_among, own_history, published
 from airflow_ingest.lakehouse.model import short_hash
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def news_of(spark: SparkSession, lake: Lake, name: str, gold: Gold) -> News:
     """The news for the gold table `name`, from the logs alone."""
     paths = {source: lake.path(*source.split(".", 1)) for source in gold.inputs}
     with ThreadPoolExecutor(max_workers=4) as pool:
-        own = pool.submit(history, spark, lake.gold(name), LOOK_BACK)
+        own = pool.submit(own_history, spark, lake.gold(name))
         asked = {source: pool.submit(published, spark, where) for source, where in paths.items()}
         inputs = {source: found for source, answer in asked.items() if (found := answer.result())}
     return News(lake.gold(name), own.result(), query_version(gold), paths, inputs)

@@ -16,7 +16,7 @@ from airflow_ingest.lakehouse.commits import Place, generation, stamped, written
 from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.dlq import dead_letters, has_fixes, merge_letters, with_letter_ids
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import LOOK_BACK, history
+from airflow_ingest.lakehouse.log import history, own_history
 from airflow_ingest.lakehouse.model import (
     Batch,
     GateOutcome,
@@ -126,7 +126,7 @@ def _measure_and_reject(
     letters = dead_letters(rows, batch, run, fingerprint)
     path = lake.dlq(batch.table)
     ensure(spark, lake, path, letters, columns=(), partition_by=(PROCESSING_DATE,))
-    commits = history(spark, path, LOOK_BACK)
+    commits = own_history(spark, path)
     place = Place.of(batch, commits)
     stamp = place.stamp(
         f"{batch.table}/{batch.id}/dlq",

@@ -14,7 +14,7 @@ from airflow_ingest.lakehouse.commits import Stamp
 from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.errors import ConflictError, ReconciliationError
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, history, in_effect, told
+from airflow_ingest.lakehouse.log import Commit, in_effect, own_history, told
 from airflow_ingest.lakehouse.model import (
     ALREADY_APPLIED,
     Batch,
@@ -81,7 +81,7 @@ def merge_silver(
             columns=judged.columns,
             partition_by=silver.partition_by,
         )
-        commits = history(spark, path, LOOK_BACK)
+        commits = own_history(spark, path)
         place, application = progress.place(batch, commits), f"{batch.table}/{batch.id}/silver"
         if any(newer.id == batch.id and newer.generation > batch.generation > 0 for newer in progress.behind):
             return _passed_by(batch, started)

@@ -70,16 +70,16 @@ class Region:
         self, spark: SparkSession, path: str, silver: Silver, batch: Batch, place: Place, commits: Sequence[Commit]
     ) -> bool:
         """Whether a newer batch than `batch` was put there, so that this one comes too late."""
-        if silver.load == "append" or not place.older:
+        if silver.load == "append" or (batch.interval is not None and not place.older):
             return False
-        if self.predicate is None:
+        own = (commit.metadata for commit in in_effect(commits) if REGION in commit.metadata)
+        same = [Batch.from_dict(told["batch"]) for told in own if told[REGION] == self.predicate]
+        if any(told.order > batch.order for told in same) or (self.predicate is None and place.older):
             return True
-        same = (
-            commit.metadata["batch"] for commit in in_effect(commits) if commit.metadata.get(REGION) == self.predicate
-        )
-        if any(Batch.from_dict(told).order > batch.order for told in same):
-            return True
-        rows = spark.read.format("delta").load(path).where(F.expr(self.predicate))
+        if self.predicate is None and same:
+            return False
+        rows = spark.read.format("delta").load(path)
+        rows = rows if self.predicate is None else rows.where(F.expr(self.predicate))
         return not rows.where(F.col(f"{SEQUENCE}.batch") > F.lit(batch.order)).isEmpty()
 
 
