@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from airflow_ingest.lakehouse.expressions import losses, source_columns
+from airflow_ingest.lakehouse.silver.judged import judging
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 
 @pytest.mark.parametrize(
@@ -25,26 +31,20 @@ def test_source_columns(expression: str, columns: set[str]) -> None:
 @pytest.mark.parametrize(
     ("expression", "parts"),
     [
-        ("int(x)", ["CAST(x AS INT)"]),
-        ("a + int(b)", ["a + CAST(b AS INT)", "CAST(b AS INT)"]),
-        ("make_date(y, 1, 1)", ["MAKE_DATE(y, 1, 1)"]),
-        ("to_date(x, 'yyyy')", ["TO_DATE(x, 'yyyy')"]),
-        ("coalesce(int(x), 0)", []),
-        ("CASE WHEN x RLIKE '^[0-9]+$' THEN int(x) END", []),
-        ("try_cast(x AS int)", []),
-        ("try_divide(a, b)", []),
-        ("upper(trim(x))", []),
-    ],
-    ids=[
-        "cast",
-        "nested",
-        "date from parts",
-        "date from text",
-        "coalesce",
-        "case",
-        "try_cast",
-        "try function",
-        "total",
+        pytest.param("int(x)", ["CAST(x AS INT)"], id="cast"),
+        pytest.param("a + int(b)", ["a + CAST(b AS INT)", "CAST(b AS INT)"], id="nested"),
+        pytest.param("make_date(y, 1, 1)", ["MAKE_DATE(y, 1, 1)"], id="date from parts"),
+        pytest.param("to_date(x, 'yyyy')", ["TO_DATE(x, 'yyyy')"], id="date from text"),
+        pytest.param("a > 100", ["a > 100"], id="comparison"),
+        pytest.param("year(day)", ["YEAR(day)"], id="function of a date"),
+        pytest.param("coalesce(int(x), 0)", [], id="coalesce"),
+        pytest.param("coalesce(a, int(x))", ["CAST(x AS INT)"], id="the last that coalesce has"),
+        pytest.param("nullif(int(x), 0)", ["CAST(x AS INT)"], id="nullif"),
+        pytest.param("transform(xs, x -> int(x))", ["CAST(x AS INT)"], id="items"),
+        pytest.param("try_cast(x AS int)", [], id="try_cast"),
+        pytest.param("try_divide(a, b)", [], id="try function"),
+        pytest.param("upper(trim(x))", [], id="total"),
+        pytest.param("60 * 60 * 24", [], id="numbers alone"),
     ],
 )
 def test_losses_name_the_part_that_can_have_no_value(expression: str, parts: list[str]) -> None:
@@ -53,3 +53,39 @@ def test_losses_name_the_part_that_can_have_no_value(expression: str, parts: lis
 
 def test_a_loss_is_operands_without_a_value() -> None:
     assert losses("int(x)")[0].condition == "((x) IS NOT NULL AND (try_cast(x AS INT)) IS NULL)"
+
+
+@pytest.mark.parametrize(
+    ("expression", "lost", "kept"),
+    [
+        pytest.param("int(x)", ["a", "1e400"], ["1", None], id="cast"),
+        pytest.param("x > 100", ["a"], ["1", "101", None], id="comparison"),
+        pytest.param("x BETWEEN 1 AND 2", ["a"], ["1", "3", None], id="between"),
+        pytest.param("x IN (1, 2)", [], ["a", "1", "3", None], id="in, which compares texts"),
+        pytest.param("-x", ["a"], ["1", None], id="minus"),
+        pytest.param("5 % x", ["a", "0"], ["3", None], id="remainder"),
+        pytest.param("round(x, 1)", ["a"], ["1.25", None], id="round"),
+        pytest.param("year(x)", ["a", "2024-02-30"], ["2024-02-29", None], id="year"),
+        pytest.param("date_add(x, 1)", ["a"], ["2024-02-29", None], id="date_add"),
+        pytest.param("date_trunc('month', x)", ["a"], ["2024-02-29", None], id="date_trunc"),
+        pytest.param("CASE WHEN x > 100 THEN 'much' ELSE 'little' END", ["a"], ["1", "101"], id="condition"),
+        pytest.param("CASE WHEN x RLIKE '^[0-9]+$' THEN int(x) END", [], ["a", "1", None], id="guarded"),
+        pytest.param("CASE WHEN x = 'none' THEN 0 ELSE int(x) END", ["a"], ["none", "1", None], id="else"),
+        pytest.param("CASE x WHEN 1 THEN 'one' END", ["a"], ["1", "2", None], id="case of a value"),
+        pytest.param("IF(x = 'none', NULL, int(x))", ["a"], ["none", "1", None], id="if"),
+        pytest.param("x RLIKE '^[0-9]+$' AND int(x) > 5", [], ["a", "1", "9", None], id="and"),
+        pytest.param("x = 'none' OR int(x) > 5", ["a"], ["none", "9", None], id="or"),
+        pytest.param("coalesce(try_cast(x AS int), int(x))", ["a"], ["1", None], id="coalesce"),
+        pytest.param("transform(split(x, ','), i -> int(i))", ["1,a"], ["1,2", None], id="items"),
+        pytest.param("size(filter(split(x, ','), i -> i > 1))", ["1,a"], ["1,2", None], id="filter"),
+    ],
+)
+def test_a_value_is_lost_where_spark_finds_none(
+    spark: SparkSession, expression: str, lost: list[str], kept: list[str | None]
+) -> None:
+    rows = spark.createDataFrame([(value,) for value in (*lost, *kept)], "x string")
+    is_lost = " OR ".join(loss.condition for loss in losses(expression)) or "false"
+    with judging(spark):
+        found = rows.selectExpr("x", f"{is_lost} AS is_lost").collect()
+    assert {row.x for row in found if row.is_lost} == set(lost)
+    assert {row.x for row in found if row.is_lost is False} == set(kept)

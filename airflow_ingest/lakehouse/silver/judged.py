@@ -17,19 +17,21 @@ from pyspark.sql import functions as F
 from airflow_ingest.config import Silver, Table
 from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ID, BATCH_ORDER, RECORD_HASH, read_batch
 from airflow_ingest.lakehouse.dlq import ORDINAL, with_fixes, with_ordinals
+from airflow_ingest.lakehouse.expressions import losses
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.model import Batch, RowCounts, RunInfo
 from airflow_ingest.lakehouse.quality.row_rules import failing_condition
 from airflow_ingest.lakehouse.settings import other_settings
+from airflow_ingest.lakehouse.silver import models
 from airflow_ingest.lakehouse.silver.folding import HELPERS, folded
 from airflow_ingest.lakehouse.silver.images import with_images
 from airflow_ingest.lakehouse.silver.lookups import Lookups, as_sql
-from airflow_ingest.lakehouse.silver.models import lost, model_of, modelled
 from airflow_ingest.lakehouse.silver.operations import deletes, unknown_operations
 from airflow_ingest.lakehouse.silver.projection import (
     Check,
     Projected,
-    by_name,
+    in_types,
+    lost_in,
     missing_columns,
     needed_columns,
     project,
@@ -139,12 +141,12 @@ def judge_rows(
     silver = silver_of(table)
     source = [column for column in rows.columns if column not in {*AUDIT_COLUMNS, CORRUPT_RECORD, *carry}]
     original, tie_breaker = F.struct(*(quote(column) for column in (*source, CORRUPT_RECORD))), F.col(RECORD_HASH)
-    losses: list[Check] = []
+    lost: list[Check] = []
     if silver.transform is not None or silver.sql is not None:
         carry = (*carry, ORDINAL)
         rows = _made(with_ordinals(rows), silver, source, carry, lookups)
-        losses = _lost_in_sql(silver)
-        left_out = {*PASSED_ON, CORRUPT_RECORD, *carry, *(check.condition for check in losses)}
+        lost = _lost_in_sql(silver)
+        left_out = {*PASSED_ON, CORRUPT_RECORD, *carry, *(check.condition for check in lost)}
         source = [column for column in rows.columns if column not in left_out]
         whole = F.to_json(F.struct(*(quote(column) for column in sorted(source))))
         original, tie_breaker = F.col(SOURCE_ROW), F.sha2(F.concat(RECORD_HASH, whole), 256)
@@ -158,9 +160,9 @@ def judge_rows(
     for absent in (name for name in needed_columns(silver) if name.lower() not in known):
         rows = rows.withColumn(absent, F.lit(None).cast("string"))
     columns = project(silver, source)
-    own = by_name(rows, [column for column in columns if not column.looked_up])
+    own = in_types(rows, [column for column in columns if not column.looked_up])
     others = [column for column in columns if column.looked_up]
-    before = (_malformed(), *losses, *(check for column in own for check in column.checks))
+    before = (_malformed(), *lost, *lost_in(silver.where), *(c for column in own for c in column.checks))
     typed = rows.select(
         *(F.expr(column.sql).alias(column.name) for column in own),
         original.alias(SOURCE),
@@ -172,10 +174,17 @@ def judge_rows(
     )
     if others:
         typed = lookups.beside(typed, silver)
-        others = by_name(typed, others)
+        others = in_types(typed, others)
         typed = typed.withColumns({column.name: F.expr(column.sql) for column in others})
     looked_up = (check for column in others for check in column.checks)
-    after = (*looked_up, *_null_keys(silver), *unknown_operations(silver), *_outside(within), *_row_rules(table))
+    after = (
+        *looked_up,
+        *_null_keys(silver),
+        *lost_in(silver.delete_when),
+        *unknown_operations(silver),
+        *_outside(within),
+        *_row_rules(table),
+    )
     reasons = _errors(()) if found and not found.rejected else _reasons(silver, after)
     rank = "1" if found and not found.deduplicated else _rank(silver)
     made = {column.name: column for column in (*own, *others)}
@@ -216,7 +225,7 @@ def published_rows(judged: Judged, run: RunInfo) -> DataFrame:
 def _made(rows: DataFrame, silver: Silver, source: Sequence[str], carry: Sequence[str], lookups: Lookups) -> DataFrame:
     """What the pipeline's own function or SQL makes of `rows`."""
     if silver.sql is not None:
-        return modelled(rows, silver.sql, source, carry, lookups)
+        return models.modelled(rows, silver.sql, source, carry, lookups)
     assert silver.transform is not None
     return transformed(rows, silver.transform, source, carry)
 
@@ -225,8 +234,8 @@ def _lost_in_sql(silver: Silver) -> list[Check]:
     if silver.sql is None:
         return []
     return [
-        Check("cast", column, lost(number), literal(f"no value for {loss.sql}"))
-        for number, (column, loss) in enumerate(model_of(silver.sql).losses)
+        Check("cast", column, models.lost(number), literal(f"no value for {loss.sql}"))
+        for number, (column, loss) in enumerate(models.model_of(silver.sql).losses)
     ]
 
 
@@ -234,8 +243,7 @@ def select_sql(judged: Judged, table: Table, relation: str, condition: str) -> s
     """The SELECT of silver's columns from those rows of bronze (`relation`) for which `condition` holds, to be read."""
     silver = silver_of(table)
     columns = ",\n  ".join(f"{_shown(column, silver)} AS {quote(column.name)}" for column in judged.selected)
-    where = silver.where
-    kept = f"\n  AND NOT {_filtered(where)}" if where else ""
+    kept = f"\n  AND ({silver.where})" if silver.where else ""
     made_by = silver.transform or ("silver.sql" if silver.sql else "")
     first = f"-- from what {made_by} makes of these rows\n" if made_by else ""
     return (
@@ -285,7 +293,11 @@ def _outside(within: str | None) -> list[Check]:
 
 
 def _filtered(where: str | None) -> str:
-    return f"({quote(CORRUPT_RECORD)} IS NULL AND NOT coalesce(({where}), false))" if where else "false"
+    """Where the condition has no value because one got lost, the row is not filtered but rejected."""
+    if not where:
+        return "false"
+    drops = [f"{quote(CORRUPT_RECORD)} IS NULL", f"NOT coalesce(({where}), false)"]
+    return f"({' AND '.join([*drops, *(f'NOT {loss.condition}' for loss in losses(where))])})"
 
 
 def _errors(checks: Sequence[Check]) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, DataType, FractionalType, MapType, StructType
 
 from airflow_ingest.config import Column, Silver
 from airflow_ingest.lakehouse.errors import SchemaMismatch
@@ -16,6 +18,8 @@ from airflow_ingest.lakehouse.fitting import RESCUED, Fit, Fitting
 from airflow_ingest.lakehouse.silver.lookups import found
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.tables import CHANGE_COLUMNS
+
+_WHOLE = ("int", "integer", "bigint", "long", "smallint", "short", "tinyint", "byte")
 
 
 @dataclass(frozen=True)
@@ -32,20 +36,20 @@ class Check:
 class Projected:
     """One column of silver: its name, its SQL over the source's columns, the checks on its value.
 
-    What is `looked_up` has its SQL over what was found. `nested` is a type that `by_name` has still to give it.
+    What is `looked_up` has its SQL over what was found. `wanted` is a type that `in_types` has still to give it.
     """
 
     name: str
     sql: str
     checks: tuple[Check, ...] = ()
     looked_up: bool = False
-    nested: str | None = None
+    wanted: str | None = None
 
-    def typed(self, kind: str, fit: Fit) -> Projected:
-        """The column with values of the type `kind`, and the check that nothing is lost by it."""
-        message = f"concat('not a value of type ', {literal(kind)}, ': ', left(cast({self.sql} AS STRING), 100))"
-        check = Check("cast", self.name, fit.lost, message)
-        return replace(self, sql=fit.value, checks=(*self.checks, check), nested=None)
+    def fitted(self, fit: Fit) -> Projected:
+        """The column with values of the type that is wanted, and the check that nothing is lost by it."""
+        told = f"concat('not a value of type ', {literal(self.wanted)}, ': ', left(cast({self.sql} AS STRING), 100))"
+        check = Check("cast", self.name, fit.lost, told)
+        return replace(self, sql=fit.value, checks=(*self.checks, check), wanted=None)
 
 
 def project(silver: Silver, available: Sequence[str]) -> list[Projected]:
@@ -68,6 +72,12 @@ def _taken(name: str, column: Column) -> set[str]:
     """What `column` takes of the source, and its own name: what nothing else passes on."""
     sources = source_columns(column.expr) if column.expr is not None else {column.from_ or name}
     return {name} if column.lookup is not None else {name, *sources}
+
+
+def lost_in(expression: str | None, column: str | None = None) -> tuple[Check, ...]:
+    """The checks that no value gets lost in `expression`, which makes `column` if any."""
+    found = losses(expression) if expression is not None else ()
+    return tuple(Check("cast", column, loss.condition, literal(f"no value for {loss.sql}")) for loss in found)
 
 
 def needed_columns(silver: Silver) -> dict[str, str]:
@@ -149,20 +159,37 @@ def unused_columns(silver: Silver, available: Sequence[str]) -> list[str]:
     return [name for name in available if name.lower() not in used]
 
 
-def by_name(rows: DataFrame, columns: Sequence[Projected]) -> list[Projected]:
-    """`columns` of `rows`, those of a nested type made of their fields by name: a cast takes them by their place."""
-    waiting = [column for column in columns if column.nested]
-    if not waiting:
-        return list(columns)
-    pairs = [[column.sql, f"cast(NULL AS {column.nested})"] for column in waiting]
-    kinds = rows.select(
-        *(F.expr(sql).alias(f"{number}_{side}") for number, pair in enumerate(pairs) for side, sql in enumerate(pair))
-    ).schema.fields
+def in_types(rows: DataFrame, columns: Sequence[Projected]) -> list[Projected]:
+    """`columns` of `rows` in the types that are wanted of them.
+
+    Those of a nested type are made of their fields by name: a cast takes them by their place. Text that is made of
+    an object is JSON, and a whole number is not made of one with a fraction.
+    """
+    known = {quote(field.name).lower(): field.dataType for field in rows.schema.fields}
+    made = [column for column in columns if column.wanted and "<" in column.wanted]
+    asked = chain.from_iterable((column.sql, f"cast(NULL AS {column.wanted})") for column in made)
+    asked_as = [F.expr(sql).alias(f"c{number}") for number, sql in enumerate(asked)]
+    kinds = [field.dataType for field in rows.select(*asked_as).schema.fields] if made else []
     fits = {
-        column.name: Fitting(exact=False).fit(f"({column.sql})", got.dataType, want.dataType)
-        for column, got, want in zip(waiting, kinds[::2], kinds[1::2], strict=True)
+        column.name: Fitting(exact=False).fit(f"({column.sql})", got, want)
+        for column, got, want in zip(made, kinds[::2], kinds[1::2], strict=True)
     }
-    return [column.typed(column.nested, fits[column.name]) if column.nested else column for column in columns]
+    return [
+        column.fitted(fits.get(column.name) or _cast(column.sql, column.wanted, known.get(column.sql.lower())))
+        if column.wanted
+        else column
+        for column in columns
+    ]
+
+
+def _cast(value: str, wanted: str, got: DataType | None) -> Fit:
+    """The SQL `value` as one of the type `wanted`, which is not nested; the type that it has, `got`, may be unknown."""
+    if isinstance(got, StructType | ArrayType | MapType) and wanted.lower() == "string":
+        return Fit(f"to_json({value})", "false")
+    there = f"try_cast({value} AS {wanted})"
+    if isinstance(got, FractionalType) and wanted.lower() in _WHOLE:
+        return Fit(there, f"({value} IS NOT NULL AND NOT coalesce({there} = {value}, false))")
+    return Fit(there, f"(({value}) IS NOT NULL AND {there} IS NULL)")
 
 
 def _column(name: str, column: Column) -> Projected:
@@ -170,17 +197,8 @@ def _column(name: str, column: Column) -> Projected:
         source = quote(found(name))
     else:
         source = column.expr if column.expr is not None else quote(column.from_ or name)
-    checks = tuple(
-        Check("cast", name, loss.condition, f"concat('no value for ', {literal(loss.sql)})")
-        for loss in (losses(column.expr) if column.expr is not None else ())
-    )
-    as_it_comes = Projected(name, source, checks, looked_up=column.lookup is not None)
-    if column.type is None:
-        return as_it_comes
-    if "<" in column.type:
-        return replace(as_it_comes, nested=column.type)
-    value = f"try_cast({source} AS {column.type})"
-    return as_it_comes.typed(column.type, Fit(value, f"(({source}) IS NOT NULL AND {value} IS NULL)"))
+    looked_up = column.lookup is not None
+    return Projected(name, source, lost_in(column.expr, name), looked_up=looked_up, wanted=column.type)
 
 
 def _nearest(name: str, available: Sequence[str]) -> str:
