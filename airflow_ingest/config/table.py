@@ -55,6 +55,12 @@ class DeltaTable(Block):
         description="A condition in Spark's SQL over the table's columns. A change that takes a row out of it is not "
         "seen, so with `incremental` let it speak of what does not change.",
     )
+    starting_version: int | None = Field(
+        None,
+        ge=0,
+        description="With `incremental`: the first version whose changes are taken. Left out: the table as it is, and "
+        "then what changes.",
+    )
 
 
 class Source(Block):

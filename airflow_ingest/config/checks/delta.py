@@ -14,8 +14,13 @@ ORDER = "Write sequence_by: [_commit_version, _change_type]."
 _KEPT = AUDIT_COLUMNS - {"_deleted_at"}
 
 
-def check_delta(delta: dict[str, Any], at: KeyPath, report: Report) -> None:
-    """Check the plain data of `source.delta`."""
+def check_delta(delta: dict[str, Any], at: KeyPath, report: Report, mode: Any) -> None:
+    """Check the plain data of `source.delta`, which is read in the extract mode `mode`."""
+    if delta.get("starting_version") is not None and mode in ("interval", "full"):
+        hint = "Remove it, or write mode: incremental."
+        report.add(
+            (*at, "starting_version"), f"starting_version has no use with extract mode {mode}", hint, at_key=True
+        )
     check_either(delta, ("table", "path"), DeltaTable, at, report)
     if isinstance(table := delta.get("table"), str) and (problem := _table_problem(table)):
         report.add((*at, "table"), *problem)

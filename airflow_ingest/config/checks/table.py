@@ -27,7 +27,7 @@ def check_table(table: dict[str, Any], at: KeyPath, report: Report, *, schedule:
     source = block(table, "source")
     kinds = [kind for kind in SOURCES if source.get(kind) is not None]
     if isinstance(table.get("source"), dict):
-        _check_source(source, kinds, at, report)
+        _check_source(source, kinds, block(table, "extract").get("mode", "interval"), at, report)
     _check_extract(table, kinds, at, report, schedule)
     check_served("Table", table, at, report)
     if table.get("wait") and kinds and "files" not in kinds:
@@ -48,7 +48,7 @@ def check_table(table: dict[str, Any], at: KeyPath, report: Report, *, schedule:
     check_rules(quality, (*at, "quality"), report, columns)
 
 
-def _check_source(source: dict[str, Any], kinds: list[str], at: KeyPath, report: Report) -> None:
+def _check_source(source: dict[str, Any], kinds: list[str], mode: Any, at: KeyPath, report: Report) -> None:
     path = (*at, "source")
     if not kinds and source.keys() <= Source.model_fields.keys():
         report.add(path, f"names no source: it needs exactly one of {one_of(SOURCES)}", at_key=True)
@@ -65,7 +65,7 @@ def _check_source(source: dict[str, Any], kinds: list[str], at: KeyPath, report:
     if isinstance(source.get("jdbc"), dict):
         check_jdbc(source["jdbc"], (*path, "jdbc"), report)
     if isinstance(source.get("delta"), dict):
-        check_delta(source["delta"], (*path, "delta"), report)
+        check_delta(source["delta"], (*path, "delta"), report, mode)
     if kinds and "files" not in kinds and source.get("options"):
         report.add(
             (*path, "options"), f"options are for files, and the source is {kinds[0]}", "Remove it.", at_key=True

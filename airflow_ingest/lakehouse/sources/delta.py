@@ -146,7 +146,9 @@ class Snapshot(TableSource):
 
 @dataclass(frozen=True)
 class Changes(Snapshot):
-    """What was committed to a Delta table since the watermark, which is a version of it; at first, the whole table.
+    """What was committed to a Delta table since the watermark, which is a version of it.
+
+    At first, the whole table, or what was committed from its `starting_version` on.
 
     Each row says in CHANGE_COLUMNS what became of it, in which version and when. A row of the first load counts as
     inserted in the version that was read.
@@ -174,7 +176,9 @@ class Changes(Snapshot):
             return again
         mark = last.watermark if last else watermark_in_rows(spark, bronze, log, COMMIT_VERSION)
         since = int(mark.value) if mark and mark.cursor == COMMIT_VERSION else None
-        if since is not None:
+        if since is None and self.delta.starting_version is not None:
+            since = self._before_the_first(now)
+        elif since is not None:
             self._check_onwards(spark, draft, run, since, now.to)
         return increment(
             log,
@@ -196,7 +200,7 @@ class Changes(Snapshot):
             return None
         if any(commit.operation.startswith(_DROPS) for commit in commits_after(spark, versions.path, versions.since)):
             return None
-        before = _at(spark, versions.model_copy(update={"to": versions.since})).schema
+        before = _at(spark, versions.model_copy(update={"to": max(versions.since, 0)})).schema
         found = list(differences(before, _at(spark, versions).schema))
         if any(one.rows is None or (one.table and both(one.table, one.rows) != one.rows) for one in found):
             return None
@@ -238,6 +242,12 @@ class Changes(Snapshot):
                 f"TBLPROPERTIES ({FEED} = true), or load the table whole: `extract: {{mode: full}}`. Nothing was "
                 "written."
             )
+
+    def _before_the_first(self, now: Versions) -> int:
+        first = self.delta.starting_version or 0
+        if first > now.to:
+            raise NothingToLoad(f"{self._path} is at version {now.to}, and its changes are taken from {first} on")
+        return first - 1
 
     def _check_onwards(self, spark: SparkSession, draft: Batch, run: RunInfo, since: int, newest: int) -> None:
         if newest < since:

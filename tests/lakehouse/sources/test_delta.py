@@ -113,6 +113,19 @@ def test_changes_are_followed_across_a_wider_type_and_not_across_a_lost_column(b
         sales.ingest(table, day=3)
 
 
+def test_changes_are_taken_from_a_starting_version_on(bench: Workbench, sales: Sales) -> None:
+    table = follower(silver=FOLLOW, starting_version=2)
+    sales.insert((1, 10))
+    assert sales.ingest(table).reason.endswith("is at version 1, and its changes are taken from 2 on")
+    sales.insert((2, 20))
+    sales.sql(f"DELETE FROM {sales.name} WHERE id = 1")
+    assert versions(sales.load(table)) == (1, 3, 3)
+    assert sales.bronze("id", "_change_type") == [(1, "delete"), (2, "insert")]
+    sales.insert((3, 30))
+    assert versions(sales.load(table, day=2)) == (3, 4, 4)
+    assert bench.rows(bench.lake.silver("orders"), "id", "amount") == [(2, 20), (3, 30)]
+
+
 @pytest.mark.slow
 def test_a_table_is_taken_as_it_is_and_then_by_what_changed(bench: Workbench, sales: Sales) -> None:
     table = follower(silver=FOLLOW)
