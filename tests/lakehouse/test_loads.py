@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import pytest
 
-from airflow_ingest.lakehouse import Lake, LakehouseError, RunInfo, TableOwnedByOther, hold_batch, ingest_bronze
+from airflow_ingest.lakehouse import (
+    Lake,
+    LakehouseError,
+    RunInfo,
+    SchemaMismatch,
+    TableOwnedByOther,
+    hold_batch,
+    ingest_bronze,
+    merge_silver,
+)
 from airflow_ingest.lakehouse.log import history
 from airflow_ingest.lakehouse.progress import Progress, progress_of
 from airflow_ingest.lakehouse.silver import merge
@@ -90,6 +100,33 @@ def test_a_value_lost_inside_an_expression_rejects_its_row(bench: Workbench, exp
     assert {"2026-1", "2026-13", "x-1"} - kept == lost
 
 
+def test_a_row_that_where_cannot_judge_is_rejected(bench: Workbench) -> None:
+    table = csv_table({"where": "int(note) > 1", "delete_when": "amount > 100"})
+    result = bench.load(table, bench.write("x.csv", "id,amount,note\n1,1,one\n2,2,1\n3,3,3\n4,many,4\n"))
+    assert bench.rows(bench.lake.silver("orders"), "id") == [(3,)]
+    assert (result.rows.rejected, result.rows.filtered, result.rows.inserted) == (2, 1, 1)
+    assert bench.reasons() == [
+        ("cast", "amount", "not a value of type int: many"),
+        ("cast", None, "no value for CAST(note AS INT)"),
+    ]
+
+
+def test_other_keys_than_a_table_was_loaded_by_are_refused(bench: Workbench) -> None:
+    file = bench.write("x.csv", "id,amount,note\n1,1,a\n")
+    bench.load(csv_table(), file)
+    other = csv_table({"keys": ["id", "note"], "sequence_by": []})
+    with pytest.raises(
+        SchemaMismatch, match=r"keys was \[id\] and is \[id, note\]; sequence_by was \[amount\] and is \[\]"
+    ):
+        bench.load(other, file, day=2)
+    assert bench.rows(bench.lake.silver("orders")) == [(1, 1, "a")]
+    shutil.rmtree(bench.lake.silver("orders"))
+    loaded = bench.ingest(other, file, day=3, kind="live")
+    for batch in loaded.pending:
+        bench.merge(other, bench.gate(other, loaded.model_copy(update={"batch": batch}), 3), 3)
+    assert [len(loaded.pending), bench.rows(bench.lake.silver("orders"))] == [3, [(1, 1, "a")]]
+
+
 def test_a_null_key_is_rejected_and_a_filter_only_counts(bench: Workbench) -> None:
     table = csv_table({"where": "note <> 'drop'"})
     result = bench.load(table, bench.write("x.csv", "id,amount,note\n,1,a\n2,2,drop\n3,3,c\n4,4,\n"))
@@ -128,6 +165,20 @@ def test_overwrite_leaves_only_the_last_load(bench: Workbench) -> None:
     loaded = bench.ingest(table, bench.write("x.csv", "id,amount,note\n3,30,c\n"), day=2, kind="live")
     bench.merge(table, bench.gate(table, loaded, 2), 2)
     assert bench.rows(bench.lake.silver("orders")) == [(3, 30, "c")]
+
+
+def test_an_older_load_without_an_interval_never_overwrites_a_newer_one(bench: Workbench) -> None:
+    table = csv_table({"load": "overwrite"}, extract={"mode": "full"})
+    gates = []
+    for note in ("old", "new"):
+        file = bench.write(f"{note}.csv", f"id,amount,note\n1,1,{note}\n")
+        who = RunInfo(pipeline="shop", run_id=note)
+        loaded = ingest_bronze(bench.spark, bench.lake, "orders", table, who, files=file)
+        gates.append((who, bench.gate(table, loaded)))
+    for who, gate in reversed(gates):
+        last = merge_silver(bench.spark, bench.lake, "orders", table, who, gate.batch, gate)
+    assert (last.status, last.rows.superseded) == ("unchanged", 1)
+    assert bench.rows(bench.lake.silver("orders")) == [(1, 1, "new")]
 
 
 def test_a_full_table_is_loaded_once_by_a_backfill_and_then_left_alone(bench: Workbench) -> None:

@@ -29,6 +29,7 @@ from airflow_ingest.lakehouse.progress import passed_over, progress_of
 from airflow_ingest.lakehouse.quality.gate import rule_version
 from airflow_ingest.lakehouse.settings import compiled, rows_expected
 from airflow_ingest.lakehouse.silver.account import reconcile
+from airflow_ingest.lakehouse.silver.identity import IDENTITY, check_identity, identity
 from airflow_ingest.lakehouse.silver.judged import judge, judging, published_rows, silver_of
 from airflow_ingest.lakehouse.silver.load import Load, others_between
 from airflow_ingest.lakehouse.silver.lookups import Lookups
@@ -59,8 +60,8 @@ def merge_silver(
 
     With the `gate`'s outcome on the same batch and rules, the result has the whole account of the rows, and the
     MERGE reads only the partitions that the batch can touch. With `pins`, a retry finds the commit of an attempt that
-    got that far. Raises SchemaMismatch before anything is written, and ReconciliationError if the account does not
-    add up, though no other load was published meanwhile.
+    got that far. Raises SchemaMismatch before anything is written, also where the table was loaded by other keys, and
+    ReconciliationError if the account does not add up, though no other load was published meanwhile.
     """
     started = time.monotonic()
     silver, path = silver_of(table), lake.silver(name)
@@ -82,6 +83,8 @@ def merge_silver(
             partition_by=silver.partition_by,
         )
         commits = own_history(spark, path)
+        paths = (path, tombstones_path(lake, name)) if silver.deleting else (path,)
+        check_identity(path, silver, commits, *paths[1:])
         place, application = progress.place(batch, commits), f"{batch.table}/{batch.id}/silver"
         if any(newer.id == batch.id and newer.generation > batch.generation > 0 for newer in progress.behind):
             return _passed_by(batch, started)
@@ -90,12 +93,12 @@ def merge_silver(
         region = None if silver.by_key else Region.of(silver, batch, place)
         if region and not applied and region.is_overtaken(spark, path, silver, batch, place, commits):
             return _superseded(spark, lake, batch, run, agreed, started)
-        paths = (path, tombstones_path(lake, name)) if silver.deleting else (path,)
         if not created and not applied:
             _prepare(spark, silver, as_silver, commits, *paths)
-        known = {"pipeline": lake.pipeline, "layer": "silver", "table": name, "run": run.run_id, SHAPE: _shape(silver)}
+        known = {"pipeline": lake.pipeline, "layer": "silver", "table": name, "run": run.run_id}
+        said = {SHAPE: _shape(silver), IDENTITY: identity(silver)}
         found = {"batch": batch.to_dict(), "highest": place.highest, "progress": progress.after(batch).to_dict()}
-        stamp = Stamp(application, version, {**known, **found})
+        stamp = Stamp(application, version, {**known, **said, **found})
         load = Load(spark, lake, table, run, batch, agreed, lookups, stamp, seen=same is not None)
         many = max(agreed.rows.read if agreed else 0, rows_expected(commits))
         with compiled(spark, many), widening(spark, lambda: as_silver.schema, *paths):

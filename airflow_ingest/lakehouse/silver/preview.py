@@ -18,6 +18,7 @@ from airflow_ingest.lakehouse.progress import Progress, progress_of
 from airflow_ingest.lakehouse.silver.account import Account, left_alone
 from airflow_ingest.lakehouse.silver.changes import Changes
 from airflow_ingest.lakehouse.silver.earlier import NEVER, earlier_keys
+from airflow_ingest.lakehouse.silver.identity import check_identity
 from airflow_ingest.lakehouse.silver.judged import Judged, published_rows, silver_of
 from airflow_ingest.lakehouse.silver.lookups import Lookups
 from airflow_ingest.lakehouse.silver.regions import Region
@@ -44,6 +45,7 @@ class Preview:
 
     def told(self) -> Mapping[str, Any]:
         """A `TablePlan`'s status, rows and statement. Raises SchemaMismatch as the load would."""
+        check_identity(self._path, self._silver, self._commits)
         if self._commits and self._silver.schema_ == "enforce":
             check_same_columns(self._path, self._target.schema, self._shaped.schema)
         elif self._commits and self._silver.load != "overwrite":
