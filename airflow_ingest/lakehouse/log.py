@@ -105,11 +105,13 @@ class Published:
     """`version` is the newest version of a table; `rows` the one since which its rows are what they are.
 
     They differ after maintenance. Loads compare `rows`, and read `version`: an older one may be vacuumed, and beyond
-    the table's retention Delta reads none but the newest.
+    the table's retention Delta reads none but the newest. `at` is when `rows` was committed, which tells the
+    versions of a table from those of one that was made anew in its place.
     """
 
     version: int
     rows: int
+    at: datetime | None = None
 
 
 def published(spark: SparkSession, path: str) -> Published | None:
@@ -121,7 +123,8 @@ def published(spark: SparkSession, path: str) -> Published | None:
             commits = history(spark, path, commits[0].version + 1)
     if not commits:
         return None
-    return Published(commits[0].version, next((c for c in commits if c.changes_rows), commits[-1]).version)
+    changed = next((commit for commit in commits if commit.changes_rows), commits[-1])
+    return Published(commits[0].version, changed.version, changed.at)
 
 
 def in_effect(commits: Iterable[Commit]) -> Iterator[Commit]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import date
 from typing import Any
 
@@ -148,6 +149,18 @@ def test_a_rule_on_the_whole_sees_the_partitions_that_stay(bench: Workbench) -> 
     with pytest.raises(LakehouseError, match="apart: 2 rows share their"):
         bench.refresh("daily", checked)
     assert totals(bench) == {date(2026, 1, 1): 10, date(2026, 1, 2): 7}
+
+
+def test_an_input_that_was_made_anew_is_taken_whole(bench: Workbench) -> None:
+    columns = "day date, amount int"
+    first, second = date(2026, 1, 1), date(2026, 1, 2)
+    bench.publish("silver.orders", columns, (first, 1), (second, 2))
+    bench.refresh("daily", daily())
+    shutil.rmtree(bench.lake.silver("orders"))
+    bench.publish("silver.orders", columns, (first, 3))
+    bench.sql("INSERT INTO {silver.orders} VALUES (DATE'2026-01-02', 4)")
+    again = bench.refresh("daily", daily())
+    assert (again.reason, totals(bench)) == ("recomputed whole", {first: 3, second: 4})
 
 
 @pytest.mark.slow

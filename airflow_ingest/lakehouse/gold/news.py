@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from airflow_ingest.config import Gold
 from airflow_ingest.lakehouse.gold.changes import scope_of
 from airflow_ingest.lakehouse.gold.scope import Scope
-from airflow_ingest.lakehouse.log import Commit, Published, in_effect, others_among, own_history, published
+from airflow_ingest.lakehouse.log import Commit, Published, history, in_effect, others_among, own_history, published
 from airflow_ingest.lakehouse.model import short_hash
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 INPUTS = "inputs"
 """In a commit of gold: the versions of the inputs that the table was made from."""
+INPUTS_AT = "inputs_at"
+"""In a commit of gold: when those versions were committed."""
 BASE = "base"
 """In a commit of gold: the table's own version that its new rows were compared with."""
 
@@ -41,6 +43,11 @@ class News:
     def now(self) -> dict[str, int]:
         """The versions since which the published inputs' rows are what they are: maintenance is no news."""
         return {source: found.rows for source, found in self.inputs.items()}
+
+    @property
+    def at(self) -> dict[str, str]:
+        """When the versions `now` were committed."""
+        return {source: found.at.isoformat() for source, found in self.inputs.items() if found.at}
 
     @property
     def versions(self) -> dict[str, int]:
@@ -75,11 +82,23 @@ class News:
 
     def scope(self, spark: SparkSession, gold: Gold) -> Scope | None:
         """The rows that have to be made anew; empty if there is no news, None for all."""
-        if not self.same_query or not self.is_sound:
+        if not self.same_query or not self.is_sound or any(self._is_anew(spark, source) for source in self.inputs):
             return None
         if self.taken == self.now:
             return Scope(())
         return scope_of(spark, gold, self.path, self.paths, self.taken, self.now)
+
+    def _is_anew(self, spark: SparkSession, source: str) -> bool:
+        """Whether another table lies where the input was when it was taken last, or nobody can tell."""
+        taken, found = self.taken.get(source), self.inputs[source]
+        known: Mapping[str, str] = self.last.metadata.get(INPUTS_AT, {}) if self.last else {}
+        then = known.get(source)
+        if taken is None or then is None:
+            return False
+        if taken == found.rows:
+            return self.at.get(source) != then
+        commits = history(spark, self.paths[source], found.version - taken + 1)
+        return not any(one.version == taken and one.at and one.at.isoformat() == then for one in commits)
 
 
 def news_of(spark: SparkSession, lake: Lake, name: str, gold: Gold) -> News:

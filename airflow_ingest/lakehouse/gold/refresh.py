@@ -15,7 +15,7 @@ from airflow_ingest.lakehouse.errors import SourceNotFound
 from airflow_ingest.lakehouse.gold.changes import followed, reach
 from airflow_ingest.lakehouse.gold.dimensions import with_dimensions, with_surrogate_keys
 from airflow_ingest.lakehouse.gold.merge import same_shape
-from airflow_ingest.lakehouse.gold.news import INPUTS, News, news_of
+from airflow_ingest.lakehouse.gold.news import INPUTS, INPUTS_AT, News, news_of
 from airflow_ingest.lakehouse.gold.publication import Publication, counts_of
 from airflow_ingest.lakehouse.gold.query import with_tables
 from airflow_ingest.lakehouse.gold.scope import Scope
@@ -74,7 +74,7 @@ def refresh_gold(
         ensure(spark, lake, path, rows, partition_by=gold.partition_by, table_properties=change_feed(rows.columns))
     known = {"pipeline": lake.pipeline, "layer": "gold", "table": name, "run": run.run_id}
     version = drawn(pins, "gold") if done else version
-    stamp = Stamp(application, version, {**known, INPUTS: news.now, "query": news.query})
+    stamp = Stamp(application, version, {**known, INPUTS: news.now, INPUTS_AT: news.at, "query": news.query})
     many = rows_in(spark, news.paths.values()) if scope is None else rows_expected(news.commits)
     try:
         with compiled(spark, many):
