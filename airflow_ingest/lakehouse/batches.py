@@ -53,11 +53,20 @@ def waiting_batches(spark: SparkSession, lake: Lake, name: str, *, but: str = ""
     decided = batch_decisions(spark, lake, name) if behind else {}
     found = []
     for batch in sorted(behind, key=_age):
-        state, reason = decided.get(batch.key, ("pending", ""))
+        state, reason = decision_on(batch, decided)
         if state not in _SETTLED:
             released = batch.model_copy(update={"released": state == "released"})
             found.append(WaitingBatch(batch=released, state=state, reason=reason))
     return tuple(found)
+
+
+def decision_on(batch: Batch, decided: Mapping[tuple[str, int], tuple[str, str]]) -> tuple[str, str]:
+    """The state of `batch`, and the reason for it.
+
+    Where only bronze's rows tell of it, its log being gone, its generation is 0, and the last word on it counts.
+    """
+    known = [key for key in decided if key == batch.key or (batch.generation == 0 and key[0] == batch.id)]
+    return decided[max(known)] if known else ("pending", "")
 
 
 def hold_batch(spark: SparkSession, lake: Lake, name: str, run: RunInfo, outcome: GateOutcome) -> str:

@@ -84,7 +84,8 @@ class Workbench:
     def reasons(self) -> list[tuple[str, str | None, str]]:
         """Every reason in the DLQ: rule, column, message."""
         letters = self.spark.read.format("delta").load(self.lake.dlq("orders")).collect()
-        return sorted((reason.rule, reason.column, reason.message) for row in letters for reason in row.reasons)
+        found = ((reason.rule, reason.column, reason.message) for row in letters for reason in row.reasons)
+        return sorted(found, key=repr)
 
 
 def run(day: int, kind: Any = "backfill") -> RunInfo:

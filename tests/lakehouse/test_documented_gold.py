@@ -68,7 +68,7 @@ def test_every_load_stands_in_the_overview_and_every_part_has_an_example() -> No
     assert set(re.findall(r"^\| \[?`(\w+)`", overview, flags=re.M)) == set(
         get_args(Gold.model_fields["load"].annotation)
     )
-    assert [one.title for one in examples()] == ["merge", "Surrogate keys", "Dates", "Facts"]
+    assert [one.title for one in examples()] == ["replace", "aggregate", "merge", "Surrogate keys", "Dates", "Facts"]
     assert all(
         f"`{name}`" in PAGE.read_text("utf-8")
         for name in DATE_COLUMNS

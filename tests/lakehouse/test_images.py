@@ -73,6 +73,19 @@ def test_images_may_be_json_text(bench: Workbench) -> None:
     assert bench.rows(bench.lake.silver("orders"), "id", "note") == [(1, "back"), (2, "emptied")]
 
 
+def test_an_image_that_was_null_at_first_may_have_objects_in_it(bench: Workbench) -> None:
+    columns = {"id": "int", "place": "struct<city: string, zip: int>", "note": "string"}
+    places = [{"city": "Basel", "zip": "4051"}, {"city": "Bern", "zip": "3011"}]
+    first = [change("r", n, None, {"id": n, "place": place, "note": "x"}) for n, place in enumerate(places, 1)]
+    then = [change("d", 3, {"id": 2, "place": places[1], "note": "x"}, None)]
+    then += [change("u", 4, {"id": 1, "place": places[0], "note": "x"}, {"id": 1, "place": places[1], "note": "y"})]
+    for day, changes in enumerate((first, then), 1):
+        lines = "".join(json.dumps(each) + "\n" for each in changes)
+        loaded = bench.load(table(columns=columns), bench.write(f"{day}.json", lines), day=day)
+        assert (loaded.rows.unaccounted, loaded.rows.rejected) == (0, 0)
+    assert bench.rows(bench.lake.silver("orders"), "id", "place", "note") == [(1, ("Bern", 3011), "y")]
+
+
 def test_an_image_that_is_missing_is_told_with_what_is_there(bench: Workbench) -> None:
     loaded = bench.ingest(table(), bench.write("1.json", '{"op": "c", "ts_ms": "1", "after": {"id": 1}}\n'))
     with pytest.raises(SchemaMismatch, match="'before' has to be a struct or JSON text, and there is no such column"):

@@ -41,6 +41,42 @@ BAD: dict[int, tuple[dict[str, Any], str]] = {
 }
 
 
+def test_an_object_as_text_is_json_and_a_flag_may_be_left_out(bench: Workbench) -> None:
+    columns = {"id": "int", "place": "string", "tags": {"from": "list", "type": "string"}}
+    table = csv_table(
+        {"columns": columns, "sequence_by": [], "delete_when": "gone"}, source={"files": "x", "format": "json"}
+    )
+    rows = [
+        {"id": 1, "place": {"city": "Basel", "at": [1, 2]}, "list": ["a"]},
+        {"id": 2, "place": None, "list": None},
+    ]
+    loaded = bench.load(table, bench.write("x.json", "".join(json.dumps(row) + "\n" for row in rows)))
+    assert (loaded.rows.inserted, loaded.rows.rejected) == (2, 0)
+    silver = [(id_, *(text and json.loads(text) for text in texts)) for id_, *texts in silver_rows(bench)]
+    assert silver == [(1, {"city": "Basel", "at": ["1", "2"]}, ["a"]), (2, None, None)]
+    bench.load(table, bench.write("y.json", '{"id": 1, "gone": true}\n'), day=2)
+    assert silver_rows(bench) == [(2, None, None)]
+
+
+def test_a_whole_number_is_not_made_of_one_with_a_fraction(bench: Workbench) -> None:
+    columns = {"id": "int", "n": "int", "m": "bigint"}
+    table = csv_table({"columns": columns, "sequence_by": []}, source={"files": "x", "format": "parquet"})
+    rows = [(1, 2.0, Decimal("3.0")), (2, 2.5, None), (3, float("nan"), None), (4, None, Decimal("0.1"))]
+    path = str(bench.landing / "x.parquet")
+    bench.spark.createDataFrame(rows, "id int, n double, m decimal(3, 1)").write.parquet(path)
+    bench.load(table, f"{path}/*.parquet")
+    assert silver_rows(bench) == [(1, 2, 3)]
+    assert [message for _, _, message in bench.reasons()] == [
+        "not a value of type bigint: 0.1",
+        "not a value of type int: 2.5",
+        "not a value of type int: NaN",
+    ]
+
+
+def silver_rows(bench: Workbench) -> list[tuple[Any, ...]]:
+    return bench.rows(bench.lake.silver("orders"))
+
+
 def published(bench: Workbench) -> dict[int, Any]:
     rows = bench.spark.read.format("delta").load(bench.lake.silver("orders")).collect()
     return {row.id: (row.place, row.tags, row.prices, row.by_day) for row in rows}

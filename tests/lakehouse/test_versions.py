@@ -13,11 +13,11 @@ from tests.lakehouse.conftest import Workbench, csv_table, run
 pytestmark = pytest.mark.spark
 
 HEAD = "id,amount,note,at\n"
+COLUMNS = {"id": "int", "amount": "int", "note": "string", "at": "timestamp"}
 
 
 def table(**more: Any) -> Any:
-    columns = {"id": "int", "amount": "int", "note": "string", "at": "timestamp"}
-    silver = {"columns": columns, "sequence_by": ["at"], "load": "scd2", "track": ["amount"], **more}
+    silver = {"columns": COLUMNS, "sequence_by": ["at"], "load": "scd2", "track": ["amount"], **more}
     return csv_table(silver, quality={"max_reject_rate": "100%"})
 
 
@@ -29,6 +29,16 @@ def versions(bench: Workbench) -> list[tuple[object, ...]]:
     rows = bench.spark.read.format("delta").load(bench.lake.silver("orders"))
     days = rows.selectExpr("id", "amount", "note", "day(_valid_from)", "day(_valid_to)")
     return sorted((tuple(row) for row in days.collect()), key=repr)
+
+
+@pytest.mark.slow
+def test_partial_changes_of_one_moment_make_one_version_with_the_values_of_all(bench: Workbench) -> None:
+    partial = table(ignore_null_updates=True, sequence_by=["at", "n"], columns={**COLUMNS, "n": "int"})
+    first = ["1,10,a,2026-01-01,1", "1,,b,2026-01-02,1", "1,11,,2026-01-02,2", "2,20,,2026-01-01,1"]
+    head = HEAD.strip() + ",n\n"
+    bench.load(partial, bench.write("1.csv", head + "\n".join(first) + "\n"), day=1)
+    bench.load(partial, bench.write("2.csv", head + "2,,c,2026-01-01,2\n"), day=2)
+    assert versions(bench) == [(1, 10, "a", 1, 2), (1, 11, "b", 2, None), (2, 20, "c", 1, None)]
 
 
 @pytest.mark.slow

@@ -47,6 +47,15 @@ def folded(changes: DataFrame, columns: Sequence[str], silver: Silver, deletes: 
     return rows.where(F.col(_NTH) == 1).drop(_LIFE, _NTH)
 
 
+def gathered(changes: DataFrame, columns: Sequence[str], silver: Silver, deletes: str) -> DataFrame:
+    """`changes`, which are partial, each with the last value of those of its key and moment before it."""
+    moment = F.col(f"{SEQUENCE}.by_1")
+    so_far = Window.partitionBy(*map(quote, silver.keys), moment).orderBy(SEQUENCE)
+    deletion = F.col(deletes)
+    life = F.struct(moment.alias("moment"), F.count_if(deletion).over(so_far).alias("deletions"))
+    return filled(changes.withColumn(_LIFE, life), columns, silver, _LIFE, ~deletion).drop(_LIFE)
+
+
 def filled(changes: DataFrame, columns: Sequence[str], silver: Silver, life: str, counts: Column) -> DataFrame:
     """`changes` with the last value so far in each of `columns` but the keys, among those of the same `life` of their
     key for which `counts` holds."""

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Sequence
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, StringType, StructType
+from pyspark.sql.types import ArrayType, DataType, MapType, StringType, StructField, StructType
 
 from airflow_ingest.config.table import Images
 from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS
 from airflow_ingest.lakehouse.errors import SchemaMismatch
+from airflow_ingest.lakehouse.schemas import ddl
 from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD
 from airflow_ingest.lakehouse.sql import literal, quote
 
@@ -46,8 +47,8 @@ def with_images(
     values = {
         field: F.expr(
             image.format(
-                after=_field(images.after, kinds[1], field),
-                before=_field(images.before, kinds[0], field),
+                after=_field(images.after, kinds[1], field, kinds[0]),
+                before=_field(images.before, kinds[0], field, kinds[1]),
             )
         )
         for field in fields
@@ -67,11 +68,23 @@ def _kind(schema: dict[str, DataType], name: str, source: Sequence[str]) -> Data
     )
 
 
-def _field(image: str, kind: DataType, field: str) -> str:
+def _field(image: str, kind: DataType, field: str, other: DataType) -> str:
+    """The field of an image whose type is `kind`; of a text, in the type that the `other` image has for it.
+
+    An image that was NULL in all rows of the first batch is text from then on, though the other is a struct.
+    """
+    if found := _of(kind, field):
+        return f"{quote(image)}.{quote(found.name)}"
     if isinstance(kind, StructType):
-        found = next((known.name for known in kind.fields if known.name.lower() == field.lower()), None)
-        return f"{quote(image)}.{quote(found)}" if found else "NULL"
-    return f"{_value(image, kind)}[{literal(field)}]"
+        return "NULL"
+    text, like = f"{_value(image, kind)}[{literal(field)}]", _of(other, field)
+    nested = like is not None and isinstance(like.dataType, StructType | ArrayType | MapType)
+    return f"from_json({text}, {literal(ddl(like.dataType))})" if like and nested else text
+
+
+def _of(kind: DataType, field: str) -> StructField | None:
+    fields = kind.fields if isinstance(kind, StructType) else []
+    return next((known for known in fields if known.name.lower() == field.lower()), None)
 
 
 def _value(image: str, kind: DataType) -> str:

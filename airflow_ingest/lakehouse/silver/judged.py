@@ -23,13 +23,14 @@ from airflow_ingest.lakehouse.model import Batch, RowCounts, RunInfo
 from airflow_ingest.lakehouse.quality.row_rules import failing_condition
 from airflow_ingest.lakehouse.settings import other_settings
 from airflow_ingest.lakehouse.silver import models
-from airflow_ingest.lakehouse.silver.folding import HELPERS, folded
+from airflow_ingest.lakehouse.silver.folding import HELPERS, folded, gathered
 from airflow_ingest.lakehouse.silver.images import with_images
 from airflow_ingest.lakehouse.silver.lookups import Lookups, as_sql
 from airflow_ingest.lakehouse.silver.operations import deletes, unknown_operations
 from airflow_ingest.lakehouse.silver.projection import (
     Check,
     Projected,
+    flags,
     in_types,
     lost_in,
     missing_columns,
@@ -117,7 +118,8 @@ def judge(
     if batch.columns and not made:
         where = f"tables.{name}: {', '.join(file.path for file in batch.files[:3])}"
         lenient = table.bronze.schema_ == "evolve"
-        missing = missing_columns(where, silver_of(table), batch.columns, lenient=lenient)
+        sparse = table.source.format == "json"
+        missing = missing_columns(where, silver_of(table), batch.columns, lenient=lenient, sparse=sparse)
     within = replaced_rows(silver_of(table), batch)
     return judge_rows(bronze, table, lookups, missing=missing, within=within, found=found)
 
@@ -158,7 +160,7 @@ def judge_rows(
     helpers = {BATCH_ID, SOURCE_FILE, RECORD_HASH, BATCH_ORDER, *carry}
     known = {name.lower() for name in source}
     for absent in (name for name in needed_columns(silver) if name.lower() not in known):
-        rows = rows.withColumn(absent, F.lit(None).cast("string"))
+        rows = rows.withColumn(absent, F.lit(None) if absent in flags(silver) else F.lit(None).cast("string"))
     columns = project(silver, source)
     own = in_types(rows, [column for column in columns if not column.looked_up])
     others = [column for column in columns if column.looked_up]
@@ -208,10 +210,13 @@ def published_rows(judged: Judged, run: RunInfo) -> DataFrame:
 
     Where silver's row follows from more than its newest change, the columns of `lakehouse.silver.folding` are beside.
     """
-    is_folded = judged.silver.soft or (judged.silver.partial and judged.silver.load == "merge")
-    rows = judged.rows.where(F.expr(ACCEPTED if is_folded else PUBLISHED))
+    silver, rows = judged.silver, judged.rows.where(F.expr(ACCEPTED))
+    is_folded = silver.soft or (silver.partial and silver.load == "merge")
     if is_folded:
-        rows = folded(rows, judged.columns, judged.silver, DELETES)
+        rows = folded(rows, judged.columns, silver, DELETES)
+    else:
+        rows = gathered(rows, judged.columns, silver, DELETES) if silver.partial else rows
+        rows = rows.where(F.expr(PUBLISHED))
     return rows.select(
         *(F.col(quote(name)) for name in judged.columns),
         F.col(SEQUENCE),

@@ -132,12 +132,24 @@ def key_sources(silver: Silver) -> set[str]:
     return sources
 
 
-def missing_columns(where: str, silver: Silver, available: Sequence[str], *, lenient: bool) -> list[str]:
-    """The columns that silver reads and the batch has not. Raises SchemaMismatch if it cannot do without."""
+def flags(silver: Silver) -> set[str]:
+    """The source's columns that only `delete_when` reads: without them nothing is deleted."""
+    named = source_columns(silver.delete_when) if silver.delete_when else frozenset()
+    return (unprojected(silver, silver.columns or ()) & named) - set(silver.sequence_by)
+
+
+def missing_columns(
+    where: str, silver: Silver, available: Sequence[str], *, lenient: bool, sparse: bool = False
+) -> list[str]:
+    """The columns that silver reads and the batch has not. Raises SchemaMismatch if it cannot do without.
+
+    A `sparse` source leaves a field out where it says nothing: whole batches may have none of an optional one.
+    """
     known = {RESCUED, *(name.lower() for name in available)}
     needed = needed_columns(silver)
     missing = [name for name in needed if name.lower() not in known]
     decisive = key_sources(silver) | unprojected(silver, silver.columns or known)
+    decisive -= flags(silver) if sparse else set()
     fatal = missing if not lenient else [name for name in missing if name in decisive]
     if fatal:
         lines = [f"  {name!r}, which {needed[name]} reads{_nearest(name, available)}" for name in fatal]
