@@ -108,14 +108,18 @@ class Freshness(Block):
     """How old the newest value of a column may be."""
 
     column: str = Field(description="A date or timestamp column.")
-    max_age: Duration = Field(description="How far its newest value may lie before the end of the interval.")
+    max_age: Duration = Field(
+        description="How far its newest value may lie before the end of the batch's interval (before now, without one)."
+    )
 
 
 class Drift(Block):
     """A metric that is compared with its own past."""
 
-    metric: str = Field(description="The metric, such as `row_count`.")
-    runs: int = Field(14, ge=2, description="How many earlier runs it is compared with.")
+    metric: str = Field(description="`row_count`, or an aggregate over the rows, such as `avg(amount)`.")
+    runs: int = Field(
+        14, ge=2, description="With how many earlier batches it is compared; with fewer than two it holds."
+    )
     sigmas: float = Field(3, gt=0, description="How many standard deviations it may lie off.")
 
 
@@ -230,7 +234,7 @@ class FreshnessRule(BatchRule):
 
 
 class DriftRule(BatchRule):
-    """A metric stays near its mean over the last runs."""
+    """A metric stays near its mean over the last batches that were not held."""
 
     kind = "drift"
     drift: Drift = Field(description="The metric and how far it may drift.")
@@ -241,10 +245,10 @@ class DriftRule(BatchRule):
 
 
 class SqlRule(BatchRule):
-    """A query over the view `batch` that returns one boolean."""
+    """A query over the relation `batch` gives true. One that only aggregates costs no pass of its own."""
 
     kind = "sql"
-    sql: str = Field(description="The query.")
+    sql: str = Field(description="The query; it gives one value. NULL is not true.")
 
     @property
     def title(self) -> str:

@@ -36,6 +36,11 @@ _STRICT_FUNCTIONS = frozenset(
 """They have NULL for a NULL, and for what they cannot take; so have the operators in `_STRICT`."""
 _READS_AS_TIME = ("TsOrDsToDate", "TimeStrToTime")
 """What sqlglot puts around the text that a function takes for a time."""
+_PASS_OVER_NULL = frozenset(
+    """
+    ApproxDistinct Avg Count CountIf LogicalAnd LogicalOr Max Min Stddev StddevPop StddevSamp Sum Variance VariancePop
+    """.split()  # noqa: SIM905
+)
 _OF_EACH_ITEM = frozenset({"transform", "filter", "exists", "forall"})
 
 
@@ -65,6 +70,29 @@ def losses(expression: str) -> tuple[Loss, ...]:
     left is false. What COALESCE has another value for, and what a try_ function gives, is as its author wants it.
     """
     return tuple(_losses(_parse(expression)))
+
+
+def over_rows(aggregate: str, condition: str) -> str | None:
+    """The expression `aggregate`, each of whose aggregations takes only rows for which `condition` holds.
+
+    Other rows give it NULL, since Spark's observed metrics take no FILTER; None where that is not the same.
+    """
+    from sqlglot import exp
+
+    tree = _parse(aggregate)
+    calls = list(tree.find_all(exp.AggFunc))
+    if tree.find(exp.Filter) or any(type(call).__name__ not in _PASS_OVER_NULL or call.expressions for call in calls):
+        return None
+
+    def bounded(node: exp.Expr) -> exp.Expr:
+        if not isinstance(node, exp.AggFunc):
+            return node
+        value = exp.Literal.number(1) if isinstance(node.this, exp.Star) else node.this.copy()
+        call = node.copy()
+        call.set("this", exp.Case(ifs=[exp.If(this=exp.column("__counts"), true=value)]))
+        return call
+
+    return _sql(tree.transform(bounded)).replace("__counts", f"({condition})")
 
 
 def _parse(expression: str) -> exp.Expr:

@@ -254,6 +254,11 @@ RULES: list[Any] = [
     {"null_rate": {"column": "note", "max": "50%"}, "severity": "warning"},
     {"unique": ["amount"]},
     {"row_count": {"min": 1, "max": 10}},
+    {"duplicate_rate": {"columns": ["amount"], "max": 0}},
+    {"drift": {"metric": "sum(amount)"}, "severity": "info"},
+    {"name": "total", "sql": "SELECT sum(amount) = 140 FROM batch"},
+    {"name": "apart", "sql": "SELECT count(DISTINCT amount) = 3 FROM batch"},
+    {"name": "seven", "sql": "SELECT count(*) = 7 FROM batch", "of": "all"},
 ]
 
 
@@ -271,6 +276,11 @@ def test_every_rule_is_counted_and_error_rows_go_to_the_dlq(bench: Workbench) ->
         "null_rate(note)": (True, 1),
         "unique(amount)": (True, 0),
         "row_count": (True, 0),
+        "duplicate_rate(amount)": (True, 0),
+        "drift(sum(amount))": (True, 0),
+        "total": (True, 0),
+        "apart": (True, 0),
+        "seven": (True, 0),
     }
     assert gate.rejections == {"positive": 2, "accepted_values(note)": 1, "range(amount)": 1, "pattern(note)": 1}
     assert gate.decision == "warn"
@@ -279,14 +289,35 @@ def test_every_rule_is_counted_and_error_rows_go_to_the_dlq(bench: Workbench) ->
     assert {name: (passed, failing) for name, passed, failing in recorded} == found
 
 
+@pytest.mark.slow
+def test_a_batch_that_drifts_from_those_before_it_warns(bench: Workbench) -> None:
+    table = csv_table(quality={"rules": [{"drift": {"metric": "avg(amount)", "sigmas": 3}, "severity": "warning"}]})
+    gates = []
+    for day, amount in enumerate((10, 11, 12, 14, 15), start=1):
+        loaded = bench.ingest(table, bench.write(f"{day}.csv", f"id,amount,note\n{day},{amount},x\n"), day)
+        gates.append(bench.gate(table, loaded, day))
+    assert [gate.decision for gate in gates] == ["pass", "pass", "pass", "pass", "pass"]
+    far = bench.ingest(table, bench.write("6.csv", "id,amount,note\n6,40,x\n"), 6)
+    assert (
+        bench.gate(table, far, 6)
+        .reasons[0]
+        .startswith("rule drift(avg(amount)): avg(amount) is 40; in the last 5 batches it was 12.4 ±")
+    )
+
+
 @pytest.mark.parametrize(
     ("rule", "content", "reason"),
     [
         ({"unique": ["amount"]}, "1,10,a\n2,10,b\n", "rule unique(amount): 2 rows share their (amount)"),
         ({"null_rate": {"column": "note", "max": "10%"}}, "1,1,\n2,2,b\n", "50.00% of note is NULL, allowed 10.00%"),
         ({"row_count": {"max": 1}}, "1,1,a\n2,2,b\n", "rule row_count: 2 rows, expected 0..1"),
+        (
+            {"name": "few", "sql": "SELECT sum(amount) < 3 FROM batch"},
+            "1,1,a\n2,2,b\n",
+            "rule few: its query gives False",
+        ),
     ],
-    ids=["unique", "null_rate", "row_count"],
+    ids=["unique", "null_rate", "row_count", "sql"],
 )
 def test_a_broken_batch_rule_blocks(bench: Workbench, rule: Any, content: str, reason: str) -> None:
     table = csv_table(quality={"rules": [rule]})

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
-from airflow_ingest.config.checks.names import Names, check_expression, check_list
+from airflow_ingest.config.batch_sql import BATCH
+from airflow_ingest.config.checks.names import Names, check_expression, check_list, quote_part, report_sql
 from airflow_ingest.config.report import Report, block
 from airflow_ingest.config.rules import RULES
 from airflow_ingest.config.served import UNSERVED_RULES
+from airflow_ingest.config.sql import has_aggregate, parse_query
 from airflow_ingest.config.values import KeyPath, quote
 
 _WITH_COLUMN = frozenset({"accepted_values", "range", "pattern", "null_rate", "freshness", "relationships"})
@@ -28,22 +31,44 @@ def check_rules(quality: dict[str, Any], at: KeyPath, report: Report, columns: N
 def _check_rule(rule: dict[str, Any], kind: str, at: KeyPath, report: Report, columns: Names | None) -> None:
     if kind in UNSERVED_RULES:
         report.unserved((*at, kind), f"the rule {quote(kind)}")
-    if kind == "expect":
-        check_expression(rule, "expect", at, report, columns)
-    elif kind == "unique":
-        check_list(rule, "unique", at, report, columns)
-    elif kind == "duplicate_rate":
-        check_list(block(rule, kind), "columns", (*at, kind), report, columns)
     body = block(rule, kind)
     column = body.get("column")
     if kind in _WITH_COLUMN and isinstance(column, str) and columns is not None:
         columns.check(column, (*at, kind, "column"), report)
-    if kind in ("range", "row_count"):
-        _check_bounds(body, (*at, kind), report)
-    elif kind == "pattern":
-        _check_regex(body, (*at, kind), report)
-    elif kind == "accepted_values":
-        _check_values(body, (*at, kind), report)
+    if kind in _BODIES:
+        _BODIES[kind](body, (*at, kind), report)
+    elif kind == "expect":
+        check_expression(rule, "expect", at, report, columns)
+    elif kind == "unique":
+        check_list(rule, "unique", at, report, columns)
+    elif kind == "duplicate_rate":
+        check_list(body, "columns", (*at, kind), report, columns)
+    elif kind == "sql":
+        _check_query(rule, at, report)
+    elif kind == "drift":
+        _check_metric(body, (*at, kind), report, columns)
+
+
+def _check_metric(drift: dict[str, Any], at: KeyPath, report: Report, columns: Names | None) -> None:
+    metric = drift.get("metric")
+    if metric == "row_count" or not isinstance(metric, str):
+        return
+    expression = check_expression(drift, "metric", at, report, columns, aggregate=True)
+    if expression is not None and not has_aggregate(metric):
+        hint = "Write row_count, or an aggregate such as avg(amount)."
+        report.add((*at, "metric"), f"{quote(metric)} has a value for each row", hint)
+
+
+def _check_query(rule: dict[str, Any], at: KeyPath, report: Report) -> None:
+    text = rule.get("sql")
+    if not isinstance(text, str):
+        return
+    query = parse_query(text)
+    report_sql(query.problems, text, (*at, "sql"), report)
+    for table, offset in query.places:
+        if table.casefold() != BATCH:
+            problem = f"the query of a rule reads the batch alone, not {quote_part(table, text)}"
+            report.add_sql((*at, "sql"), text, offset, problem, "Write SELECT … FROM batch.")
 
 
 def _check_bounds(bounds: dict[str, Any], at: KeyPath, report: Report) -> None:
@@ -80,3 +105,11 @@ def _check_values(accepted: dict[str, Any], at: KeyPath, report: Report) -> None
         path = (*at, "values", index)
         if isinstance(value, bool) and (source := report.source_of(path)) not in (None, "true", "false"):
             report.add(path, f"YAML reads {source} as a boolean", f'Write "{source}" in quotes.')
+
+
+_BODIES: dict[str, Callable[[dict[str, Any], KeyPath, Report], None]] = {
+    "range": _check_bounds,
+    "row_count": _check_bounds,
+    "pattern": _check_regex,
+    "accepted_values": _check_values,
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -18,7 +19,7 @@ from airflow_ingest.lakehouse.gold.scope import Scope
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import Commit, rows_put
 from airflow_ingest.lakehouse.model import RowCounts, RunInfo
-from airflow_ingest.lakehouse.quality.results import Judgement, record
+from airflow_ingest.lakehouse.quality.results import Judgement, past_values, record
 from airflow_ingest.lakehouse.silver.load import others_between
 from airflow_ingest.lakehouse.silver.rows import same_key
 
@@ -52,7 +53,9 @@ class Publication:
             self._put(rows)
             return written(self.spark, self._path, self.stamp)
         checked = rows.localCheckpoint()
-        judgement = judge_result(self.name, self.gold, checked, self._beside(checked))
+        moment = run.interval.end if run.interval else datetime.now(timezone.utc)
+        past = past_values(self.spark, self.lake, f"gold.{self.name}", self.gold.quality.rules, run.run_id)
+        judgement = judge_result(self.name, self.gold, checked, moment, past, self._beside(checked))
         stamp = self._publish(checked, judgement, run)
         if judgement.broken:
             raise LakehouseError(

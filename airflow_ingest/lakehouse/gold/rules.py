@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -12,27 +13,35 @@ from airflow_ingest.config import Gold, Quality
 from airflow_ingest.config.rules import AnyRule
 from airflow_ingest.lakehouse.model import RuleResult
 from airflow_ingest.lakehouse.quality import batch_rules
+from airflow_ingest.lakehouse.quality.questions import Asked, Questions
 from airflow_ingest.lakehouse.quality.results import Judgement
 from airflow_ingest.lakehouse.quality.row_rules import failing_condition, outcome
 
 _ROWS = "rows"
 
 
-def judge_result(name: str, gold: Gold, rows: DataFrame, beside: DataFrame | None = None) -> Judgement:
+def judge_result(
+    name: str,
+    gold: Gold,
+    rows: DataFrame,
+    moment: datetime,
+    past: Mapping[str, Sequence[float]],
+    beside: DataFrame | None = None,
+) -> Judgement:
     """What the rules of the gold table `name` say of its new `rows`: `block` if one of severity error is broken.
 
     `beside` are the rows of the table that stay as they are. A rule on the whole sees both; those on rows let them
     pass when they were new. With `load: merge` its keys are among the rules: no two new rows have the same ones, and
-    none has a NULL in them.
+    none has a NULL in them. For `moment` and `past` see `lakehouse.quality.batch_rules.Found`.
     """
     of_new: list[AnyRule] = [*_on_keys(gold), *gold.quality.rules]
     of_all: list[AnyRule] = []
     if beside is not None:
         of_all = [rule for rule in gold.quality.rules if rule.scope == "batch"]
         of_new = [rule for rule in of_new if rule not in of_all]
-    count, results = _evaluate(of_new, rows)
+    count, results = _evaluate(of_new, rows, moment, past)
     if beside is not None and of_all:
-        results += _evaluate(of_all, rows.unionByName(beside, allowMissingColumns=True))[1]
+        results += _evaluate(of_all, rows.unionByName(beside, allowMissingColumns=True), moment, past)[1]
     broken = any(not result.passed and result.severity == "error" for result in results)
     return Judgement(f"gold.{name}", "", 0, tuple(results), "block" if broken else "pass", rows_read=count)
 
@@ -44,19 +53,19 @@ def _on_keys(gold: Gold) -> list[AnyRule]:
     return Quality.model_validate({"rules": [{"name": "keys", "unique": gold.keys}, *named]}).rules
 
 
-def _evaluate(rules: Sequence[AnyRule], rows: DataFrame) -> tuple[int, list[RuleResult]]:
-    aggregates: dict[str, str] = {_ROWS: "count(1)"}
-    for index, rule in enumerate(rules):
-        if rule.scope == "row":
-            aggregates[f"r{index}"] = f"count_if({failing_condition(rule)})"
-            continue
-        measures = batch_rules.measures(rule, index, "true")
-        for column, sql in measures.columns.items():
-            rows = rows.withColumn(column, F.expr(sql))
-        aggregates.update(measures.aggregates)
+def _evaluate(
+    rules: Sequence[AnyRule], rows: DataFrame, moment: datetime, past: Mapping[str, Sequence[float]]
+) -> tuple[int, list[RuleResult]]:
+    asked: list[Asked] = [(index, rule, "true") for index, rule in enumerate(rules) if rule.scope == "batch"]
+    questions = Questions.of(asked, rows)
+    broken = {f"r{n}": f"count_if({failing_condition(rule)})" for n, rule in enumerate(rules) if rule.scope == "row"}
+    aggregates = {_ROWS: "count(1)", **broken, **questions.aggregates}
     first, *others = (F.expr(sql).alias(alias) for alias, sql in aggregates.items())
-    measured: dict[str, Any] = rows.agg(first, *others).collect()[0].asDict()
+    measured: dict[str, Any] = questions.rows.agg(first, *others).collect()[0].asDict()
+    measured |= questions.answers(asked, rows.columns)
     return int(measured[_ROWS]), [
-        batch_rules.judge(rule, index, measured) if rule.scope == "batch" else outcome(rule, int(measured[f"r{index}"]))
+        batch_rules.judge(rule, index, measured, moment, past.get(rule.name, ()))
+        if rule.scope == "batch"
+        else outcome(rule, int(measured[f"r{index}"]))
         for index, rule in enumerate(rules)
     ]

@@ -1,14 +1,36 @@
-"""Batch rules: an aggregate to measure, and how to judge what it gave."""
+"""Batch rules: what each kind measures in the gate's one pass, and how it judges what was found.
+
+A rule whose measure has no value, or could not be worked out, does not hold; one on the rows of an empty batch does,
+for nothing in it is wrong (`row_count` says whether it may be empty).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from statistics import fmean, stdev
 from typing import Any
 
-from airflow_ingest.config import NullRateRule, RowCountRule, UniqueRule
+from airflow_ingest.config import (
+    DriftRule,
+    DuplicateRateRule,
+    FreshnessRule,
+    NullRateRule,
+    RowCountRule,
+    SqlRule,
+    UniqueRule,
+)
+from airflow_ingest.config.values import format_duration
 from airflow_ingest.lakehouse.model import RuleResult
 from airflow_ingest.lakehouse.sql import quote
+
+ROW_COUNT = "row_count"
+ANSWER, ERROR = "answer", "error"
+"""What an author's SQL gave, and why there is nothing, among what was measured."""
+_TIME = "%Y-%m-%d %H:%M:%S %Z"
+_FEWEST = 2
+"""Earlier values without which nothing can drift."""
 
 
 @dataclass(frozen=True)
@@ -16,60 +38,162 @@ class Measures:
     """The aggregates of one rule, over rows for which `base` is true, and the columns that they need beforehand."""
 
     aggregates: Mapping[str, str]
-    columns: Mapping[str, str]
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a rule judges by.
+
+    - `rows`: how many it looked at; `values`: what its aggregates gave, by their names without the rule's own part
+    - `moment`: when the batch ends; `past`: the rule's own values in earlier batches, the newest first
+    """
+
+    rows: int
+    values: Mapping[str, Any]
+    moment: datetime
+    past: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a rule holds, and what was found."""
+
+    passed: bool
+    message: str
+    value: float | None
+    threshold: str
+    failing: int = 0
+
+
+def alias(index: int, name: str) -> str:
+    """Under which name something is measured for the rule with that `index`, which keeps several apart."""
+    return f"b{index}_{name}"
 
 
 def measures(rule: Any, index: int, base: str) -> Measures:
-    """What has to be measured for the batch rule `rule`; `index` keeps the names of several rules apart."""
-    rows = f"b{index}_rows"
-    aggregates = {rows: f"count_if({base})"}
-    columns: dict[str, str] = {}
-    if isinstance(rule, NullRateRule):
-        aggregates[f"b{index}_nulls"] = f"count_if({base} AND {quote(rule.null_rate.column)} IS NULL)"
-    elif isinstance(rule, UniqueRule):
-        flag = f"__b{index}_twins"
-        keys = ", ".join([f"({base})", *(quote(name) for name in rule.unique)])
-        columns[flag] = f"count(*) OVER (PARTITION BY {keys})"
-        aggregates[f"b{index}_twins"] = f"count_if({base} AND {quote(flag)} > 1)"
-    return Measures(aggregates, columns)
+    """What has to be measured for the batch rule `rule`."""
+    found = _MEASURES[type(rule)](rule, base, f"__{alias(index, '')}") if type(rule) in _MEASURES else Measures({})
+    aggregates = {alias(index, name): sql for name, sql in found.aggregates.items()}
+    return Measures({alias(index, "rows"): f"count_if({base})", **aggregates}, found.columns)
 
 
-def judge(rule: Any, index: int, measured: Mapping[str, int]) -> RuleResult:
-    """The outcome of `rule`, from what its aggregates gave."""
-    rows = int(measured[f"b{index}_rows"] or 0)
-    if isinstance(rule, RowCountRule):
-        return _row_count(rule, rows)
-    if isinstance(rule, NullRateRule):
-        return _null_rate(rule, rows, int(measured[f"b{index}_nulls"] or 0))
-    twins = int(measured[f"b{index}_twins"] or 0)
-    message = f"{twins} rows share their ({', '.join(rule.unique)}) with another row" if twins else ""
-    return _result(rule, passed=twins == 0, failing=twins, value=float(twins), threshold="0", message=message)
-
-
-def _row_count(rule: RowCountRule, rows: int) -> RuleResult:
-    low, high = rule.row_count.min, rule.row_count.max
-    threshold = f"{low if low is not None else 0}..{high if high is not None else ''}"
-    passed = (low is None or rows >= low) and (high is None or rows <= high)
-    message = "" if passed else f"{rows} rows, expected {threshold}"
-    return _result(rule, passed=passed, failing=0, value=float(rows), threshold=threshold, message=message)
-
-
-def _null_rate(rule: NullRateRule, rows: int, nulls: int) -> RuleResult:
-    rate = nulls / rows if rows else 0.0
-    limit = rule.null_rate.max
-    passed = rate <= limit
-    message = "" if passed else f"{rate:.2%} of {rule.null_rate.column} is NULL, allowed {limit:.2%}"
-    return _result(rule, passed=passed, failing=nulls, value=rate, threshold=f"{limit:g}", message=message)
-
-
-def _result(rule: Any, *, passed: bool, failing: int, value: float, threshold: str, message: str) -> RuleResult:
+def judge(
+    rule: Any, index: int, measured: Mapping[str, Any], moment: datetime, past: Sequence[float] = ()
+) -> RuleResult:
+    """The outcome of `rule`, from what its aggregates gave; see `Found`."""
+    own = alias(index, "")
+    values = {name.removeprefix(own): value for name, value in measured.items() if name.startswith(own)}
+    if error := values.get(ERROR):
+        verdict = Verdict(False, f"it cannot be worked out: {error}", None, "")
+    else:
+        verdict = _JUDGES[type(rule)](rule, Found(int(values["rows"] or 0), values, moment, past))
     return RuleResult(
         name=rule.name,
         kind=rule.kind,
         severity=rule.severity,
-        passed=passed,
-        failing=failing,
-        value=value,
-        threshold=threshold,
-        message=message,
+        passed=verdict.passed,
+        failing=verdict.failing,
+        value=verdict.value,
+        threshold=verdict.threshold,
+        message="" if verdict.passed else verdict.message,
     )
+
+
+def _row_count(rule: RowCountRule, found: Found) -> Verdict:
+    low, high = rule.row_count.min, rule.row_count.max
+    threshold = f"{low if low is not None else 0}..{high if high is not None else ''}"
+    passed = (low is None or found.rows >= low) and (high is None or found.rows <= high)
+    return Verdict(passed, f"{found.rows} rows, expected {threshold}", float(found.rows), threshold)
+
+
+def _count_nulls(rule: NullRateRule, base: str, _: str) -> Measures:
+    return Measures({"nulls": f"count_if({base} AND {quote(rule.null_rate.column)} IS NULL)"})
+
+
+def _null_rate(rule: NullRateRule, found: Found) -> Verdict:
+    nulls, limit = int(found.values["nulls"] or 0), rule.null_rate.max
+    rate = nulls / found.rows if found.rows else 0.0
+    message = f"{rate:.2%} of {rule.null_rate.column} is NULL, allowed {limit:.2%}"
+    return Verdict(rate <= limit, message, rate, f"{limit:g}", nulls)
+
+
+def _alike(columns: Sequence[str], base: str) -> str:
+    """How many rows are like a row in `columns`, NULLs too."""
+    return f"count(*) OVER (PARTITION BY {', '.join([f'({base})', *map(quote, columns)])})"
+
+
+def _count_twins(rule: UniqueRule, base: str, own: str) -> Measures:
+    alike = f"{own}alike"
+    return Measures({"twins": f"count_if({base} AND {quote(alike)} > 1)"}, {alike: _alike(rule.unique, base)})
+
+
+def _unique(rule: UniqueRule, found: Found) -> Verdict:
+    twins = int(found.values["twins"] or 0)
+    message = f"{twins} rows share their ({', '.join(rule.unique)}) with another row"
+    return Verdict(twins == 0, message, float(twins), "0", twins)
+
+
+def _count_distinct(rule: DuplicateRateRule, base: str, own: str) -> Measures:
+    alike = f"{own}alike"
+    each = f"CASE WHEN {base} THEN 1.0D / {quote(alike)} END"
+    return Measures({"distinct": f"sum({each})"}, {alike: _alike(rule.duplicate_rate.columns, base)})
+
+
+def _duplicate_rate(rule: DuplicateRateRule, found: Found) -> Verdict:
+    spec, repeated = rule.duplicate_rate, found.rows - round(found.values["distinct"] or 0)
+    rate = repeated / found.rows if found.rows else 0.0
+    message = f"{rate:.2%} of the rows repeat another's ({', '.join(spec.columns)}), allowed {spec.max:.2%}"
+    return Verdict(rate <= spec.max, message, rate, f"{spec.max:g}", repeated)
+
+
+def _find_newest(rule: FreshnessRule, base: str, _: str) -> Measures:
+    newest = f"max(CASE WHEN {base} THEN try_cast({quote(rule.freshness.column)} AS TIMESTAMP) END)"
+    return Measures({"newest": f"unix_micros({newest})"})
+
+
+def _freshness(rule: FreshnessRule, found: Found) -> Verdict:
+    spec, newest = rule.freshness, found.values["newest"]
+    threshold = format_duration(spec.max_age)
+    if newest is None:
+        return Verdict(found.rows == 0, f"{spec.column} has no value in {found.rows} rows", None, threshold)
+    at = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=int(newest))
+    age = found.moment - at
+    message = f"the newest {spec.column} is {at:{_TIME}}, older than {threshold} at {found.moment:{_TIME}}"
+    return Verdict(age <= spec.max_age, message, age.total_seconds(), threshold)
+
+
+def _drift(rule: DriftRule, found: Found) -> Verdict:
+    spec, past = rule.drift, found.past[: rule.drift.runs]
+    answer = found.rows if spec.metric == ROW_COUNT else found.values.get(ANSWER)
+    value = None if answer is None else float(answer)
+    if value is None:
+        return Verdict(found.rows == 0, f"{spec.metric} has no value in {found.rows} rows", None, "")
+    if len(past) < _FEWEST:
+        return Verdict(True, "", value, f"{len(past)} earlier values")
+    mean, off = fmean(past), spec.sigmas * stdev(past)
+    was = f"in the last {len(past)} batches it was {mean:g} ± {off:g} ({spec.sigmas:g} sigmas)"
+    message = f"{spec.metric} is {value:g}; {was}"
+    return Verdict(abs(value - mean) <= off, message, value, f"{mean - off:g}..{mean + off:g}")
+
+
+def _sql(rule: SqlRule, found: Found) -> Verdict:
+    holds = found.values.get(ANSWER)
+    return Verdict(holds is True, f"its query gives {'NULL' if holds is None else holds}, not true", None, "true")
+
+
+_MEASURES: dict[type, Callable[[Any, str, str], Measures]] = {
+    NullRateRule: _count_nulls,
+    UniqueRule: _count_twins,
+    DuplicateRateRule: _count_distinct,
+    FreshnessRule: _find_newest,
+}
+_JUDGES: dict[type, Callable[[Any, Found], Verdict]] = {
+    RowCountRule: _row_count,
+    NullRateRule: _null_rate,
+    UniqueRule: _unique,
+    DuplicateRateRule: _duplicate_rate,
+    FreshnessRule: _freshness,
+    DriftRule: _drift,
+    SqlRule: _sql,
+}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
-from pyspark.sql import Column, DataFrame, Observation, SparkSession
+from pyspark.sql import Column, Observation, SparkSession
 from pyspark.sql import functions as F
 
 from airflow_ingest.config import Table
@@ -27,7 +28,8 @@ from airflow_ingest.lakehouse.model import (
     short_hash,
 )
 from airflow_ingest.lakehouse.quality import batch_rules
-from airflow_ingest.lakehouse.quality.results import Judgement, record
+from airflow_ingest.lakehouse.quality.questions import Asked, Questions
+from airflow_ingest.lakehouse.quality.results import Judgement, past_values, record
 from airflow_ingest.lakehouse.quality.row_rules import failing_condition, outcome
 from airflow_ingest.lakehouse.settings import compiled, other_settings, rows_expected
 from airflow_ingest.lakehouse.silver.judged import (
@@ -69,21 +71,26 @@ def quality_gate(spark: SparkSession, lake: Lake, name: str, table: Table, run: 
     with judging(spark), compiled(spark, rows_expected(history(spark, lake.bronze(name), 1))):
         judged = judge(spark, lake, name, table, batch, lookups)
         measured = _measure_and_reject(spark, lake, table, run, judged, batch, rule_version(table))
-    found = outcome_of(table, judged, batch, measured)
+    found = outcome_of(table, judged, batch, measured, past_values(spark, lake, name, table.quality.rules, batch.id))
     found = found.model_copy(update={"lookups": dict(lookups.versions), "seconds": time.monotonic() - started})
     record(spark, lake, run, Judgement.of(found))
     return found
 
 
-def outcome_of(table: Table, judged: Judged, batch: Batch, measured: Mapping[str, Any]) -> GateOutcome:
-    """What the gate says of `batch`, whose rows `judged` gave `measured` for the aggregates of `measuring`."""
+def outcome_of(
+    table: Table, judged: Judged, batch: Batch, measured: Mapping[str, Any], past: Mapping[str, Sequence[float]]
+) -> GateOutcome:
+    """What the gate says of `batch`, whose rows `judged` gave `measured` for the aggregates of `measuring`.
+
+    `past` are the values that rules found in earlier batches: see `past_values`.
+    """
     rows = RowCounts(
         read=measured["read"],
         filtered=measured["filtered"],
         rejected=measured["rejected"],
         deduplicated=measured["deduplicated"],
     )
-    rules = _rule_results(table, measured)
+    rules = _rule_results(table, measured, batch, past)
     reasons, decision = _decide(table, rows, rules, judged)
     if batch.released and decision == "block":
         reasons, decision = [f"released by hand in spite of: {reason}" for reason in reasons], "warn"
@@ -108,21 +115,22 @@ def rule_version(table: Table) -> str:
     return short_hash(silver, table.quality.model_dump_json())
 
 
-def measuring(table: Table, judged: Judged) -> tuple[DataFrame, list[Column]]:
-    """The rows with what the rules need beside them, and the aggregates that answer every rule in one pass."""
-    rows, aggregates = judged.rows.withColumn(_BROKEN, F.expr(_LABELS)), _aggregates(table, judged)
-    for index, rule in _rules(table, "batch"):
-        measures = batch_rules.measures(rule, index, _base(rule))
-        for column, sql in measures.columns.items():
-            rows = rows.withColumn(column, F.expr(sql))
-        aggregates.update(measures.aggregates)
-    return rows, [F.expr(sql).alias(alias) for alias, sql in aggregates.items()]
+def measuring(table: Table, judged: Judged) -> Questions:
+    """What is to be asked of the batch: aggregates that answer every rule in one pass."""
+    asked = Questions.of(_batch_rules(table), judged.rows.withColumn(_BROKEN, F.expr(_LABELS)))
+    return replace(asked, aggregates={**_aggregates(table, judged), **asked.aggregates})
+
+
+def asked_beside(table: Table, judged: Judged, asked: Questions) -> Mapping[str, Any]:
+    """What rules say that need another pass over the batch, or cannot be worked out."""
+    return asked.answers(_batch_rules(table), judged.columns)
 
 
 def _measure_and_reject(
     spark: SparkSession, lake: Lake, table: Table, run: RunInfo, judged: Judged, batch: Batch, fingerprint: str
 ) -> Mapping[str, Any]:
-    rows, (first, *others) = measuring(table, judged)
+    asked = measuring(table, judged)
+    rows, (first, *others) = asked.rows, _columns(asked)
     letters = dead_letters(rows, batch, run, fingerprint)
     path = lake.dlq(batch.table)
     ensure(spark, lake, path, letters, columns=(), partition_by=(PROCESSING_DATE,))
@@ -137,17 +145,29 @@ def _measure_and_reject(
         run=run.run_id,
         fixes=has_fixes(commits),
     )
+    beside = asked_beside(table, judged, asked)
     if not place.first:
         rows = with_letter_ids(rows, batch.table)
         merge_letters(spark, path, dead_letters(rows, batch, run, fingerprint), rows, batch, stamp)
-        return rows.agg(first, *others).collect()[0].asDict()
+        return {**rows.agg(first, *others).collect()[0].asDict(), **beside}
     seen = Observation()
     letters = dead_letters(rows.observe(seen, first, *others), batch, run, fingerprint)
     with _observing(spark):
         stamped(letters.write.format("delta").mode("append"), stamp).option("mergeSchema", True).save(path)
     if written(spark, path, stamp).metadata["batch"] != stamp.metadata["batch"]:
-        return rows.agg(first, *others).collect()[0].asDict()  # a twin wrote the same letters first: ours were not run
-    return seen.get
+        # a twin wrote the same letters first: ours were not run
+        return {**rows.agg(first, *others).collect()[0].asDict(), **beside}
+    return {**seen.get, **beside}
+
+
+def _columns(asked: Questions) -> list[Column]:
+    return [F.expr(sql).alias(alias) for alias, sql in asked.aggregates.items()]
+
+
+def measured_now(table: Table, judged: Judged) -> Mapping[str, Any]:
+    """What `measuring` asks, answered without a write."""
+    asked = measuring(table, judged)
+    return {**asked.rows.agg(*_columns(asked)).collect()[0].asDict(), **asked_beside(table, judged, asked)}
 
 
 @contextmanager
@@ -180,15 +200,23 @@ def _rules(table: Table, scope: str) -> list[tuple[int, Any]]:
     return [(index, rule) for index, rule in enumerate(table.quality.rules) if rule.scope == scope]
 
 
+def _batch_rules(table: Table) -> list[Asked]:
+    return [(index, rule, _base(rule)) for index, rule in _rules(table, "batch")]
+
+
 def _base(rule: Any) -> str:
     """The rows that a batch rule looks at. Deletions have nothing to look at, but they are rows that came."""
     rows = _WELL_FORMED if rule.of == "all" else PUBLISHED
     return rows if rule.kind == "row_count" else f"({rows} AND NOT {DELETES})"
 
 
-def _rule_results(table: Table, measured: Mapping[str, Any]) -> list[RuleResult]:
+def _rule_results(
+    table: Table, measured: Mapping[str, Any], batch: Batch, past: Mapping[str, Sequence[float]]
+) -> list[RuleResult]:
     return [
-        batch_rules.judge(rule, index, measured) if rule.scope == "batch" else outcome(rule, int(measured[f"r{index}"]))
+        batch_rules.judge(rule, index, measured, batch.order, past.get(rule.name, ()))
+        if rule.scope == "batch"
+        else outcome(rule, int(measured[f"r{index}"]))
         for index, rule in enumerate(table.quality.rules)
     ]
 

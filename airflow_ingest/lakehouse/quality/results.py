@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from typing_extensions import Self
 
+from airflow_ingest.config import DriftRule, Rule
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.model import Decision, GateOutcome, RuleResult, RunInfo
-from airflow_ingest.lakehouse.ops import append_rows
+from airflow_ingest.lakehouse.ops import append_rows, read_book
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+BOOK = "quality_results"
 COLUMNS = (
     "pipeline string, table string, batch_id string, generation bigint, run_id string, rule string, kind string, "
     "severity string, passed boolean, failing bigint, value double, threshold string, message string, "
@@ -46,6 +50,37 @@ class Judgement:
         return cls(gate.table, batch.id, batch.generation, gate.rules, gate.decision, rows.read, rows.rejected)
 
 
+def past_values(
+    spark: SparkSession, lake: Lake, table: str, rules: Iterable[Rule], own: str
+) -> Mapping[str, Sequence[float]]:
+    """What those of `rules` that look back found in earlier batches of `table`, by the rule's name, the newest first.
+
+    `own` is the id of the batch that is being judged (of the run, for a gold table). What was held back is left out.
+    """
+    runs = {rule.name: rule.drift.runs for rule in rules if isinstance(rule, DriftRule)}
+    book = read_book(spark, lake, BOOK, table) if runs else None
+    if book is None:
+        return {}
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    batch = F.when(F.col("batch_id") == "", F.col("run_id")).otherwise(F.col("batch_id")).alias("batch")
+    newest = Window.partitionBy("rule").orderBy(F.col("at").desc(), "batch")
+    rows = (
+        book.where(F.col("rule").isin(*runs))
+        .groupBy("rule", batch)
+        .agg(F.max_by(F.struct("value", "decision"), "at").alias("last"), F.max("at").alias("at"))
+        .where((F.col("batch") != own) & (F.col("last.decision") != "block") & F.col("last.value").isNotNull())
+        .withColumn("nth", F.row_number().over(newest))
+        .where(F.col("nth") <= max(runs.values()))
+        .select("rule", "nth", "last.value")
+    )
+    found: dict[str, list[float]] = defaultdict(list)
+    for rule, _, value in sorted(rows.collect()):
+        found[rule].append(value)
+    return found
+
+
 def record(spark: SparkSession, lake: Lake, run: RunInfo, judgement: Judgement) -> None:
     """Appends every rule's outcome to `ops/quality_results`."""
     shared = {
@@ -61,7 +96,7 @@ def record(spark: SparkSession, lake: Lake, run: RunInfo, judgement: Judgement) 
     told = ("kind", "severity", "passed", "failing", "value", "threshold", "message")
     append_rows(
         spark,
-        lake.ops("quality_results"),
+        lake.ops(BOOK),
         COLUMNS,
         [{**shared, "rule": rule.name, **{key: getattr(rule, key) for key in told}} for rule in judgement.rules],
         run.run_id,
