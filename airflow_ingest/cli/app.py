@@ -269,6 +269,38 @@ def restore(
 
 
 @app.command()
+def release(
+    file: PipelineFile,
+    table: Annotated[str, typer.Argument(help="The table: orders.")],
+    batch: Annotated[
+        str | None, typer.Argument(metavar="BATCH", help="The batch's id; left out: those that are held are listed.")
+    ] = None,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; it is kept with the decision.")] = "",
+    remote: Remote = None,
+) -> None:
+    """Let a batch through that the gate has held: the next run of the schedule merges it, whatever its rules say."""
+    from airflow_ingest.cli.release import decide
+
+    raise typer.Exit(decide(file, table, batch, "released", reason=reason, remote=remote))
+
+
+@app.command()
+def discard(
+    file: PipelineFile,
+    table: Annotated[str, typer.Argument(help="The table: orders.")],
+    batch: Annotated[
+        str | None, typer.Argument(metavar="BATCH", help="The batch's id; left out: those that are held are listed.")
+    ] = None,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; it is kept with the decision.")] = "",
+    remote: Remote = None,
+) -> None:
+    """Throw a batch away that the gate has held: no run merges it. Its rows stay in bronze."""
+    from airflow_ingest.cli.release import decide
+
+    raise typer.Exit(decide(file, table, batch, "discarded", reason=reason, remote=remote))
+
+
+@app.command()
 def new(
     name: Annotated[str, typer.Argument(help="The pipeline's name, which becomes the file's name and the DAG's id.")],
     file_format: Annotated[Format, typer.Option("--format", help="What the source files are.")] = Format.CSV,

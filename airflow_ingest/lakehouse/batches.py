@@ -76,7 +76,8 @@ def hold_batch(spark: SparkSession, lake: Lake, name: str, run: RunInfo, outcome
     return (
         f"{lake.pipeline}.{name}: batch {outcome.batch.id} is held, nothing of it reached silver: {reason}. "
         f"Its rows are in {lake.bronze(name)}, the rejected ones in {lake.dlq(name)}. "
-        "Correct the source or the rules, then clear the run's ingest_bronze task."
+        "Correct the source or the rules, then clear the run's ingest_bronze task; or let it through as it is: "
+        f"airflow-ingest release FILE {name} {outcome.batch.id} --reason …"
     )
 
 
