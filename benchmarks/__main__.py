@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import day, ingest, merge, parsing, planning
+from benchmarks import day, ingest, merge, parsing, planning, quality
 from benchmarks.measuring import Comparison
 
 SUITES: dict[str, Callable[[], Iterator[Comparison]]] = {
@@ -19,6 +19,7 @@ SUITES: dict[str, Callable[[], Iterator[Comparison]]] = {
     "day": day.compare,
     "ingest": ingest.compare,
     "merge": merge.compare,
+    "quality": quality.compare,
 }
 
 

@@ -63,7 +63,7 @@ class Loads:
     def by_hand(self, _: int) -> None:
         """Bronze's columns, by someone who knows the file."""
         source = self._spark.read.option("header", True).csv(self._file).schema
-        columns = source.names
+        columns = list(source.names)
         rows = (
             self._spark.read.schema(source.add("_corrupt_record", "string"))
             .options(header=True, escape='"', enforceSchema=False, columnNameOfCorruptRecord="_corrupt_record")

@@ -77,6 +77,7 @@ def replay_dlq(
     lookups = Lookups.of(spark, lake, silver_of(table))
     with judging(spark):
         judged = judge_rows(_as_bronze(spark, lake, name, table, letters, fix or {}), table, lookups, carry=(_LETTER,))
+        judged = replace(judged, rows=judged.rows.localCheckpoint())  # they are counted, merged and marked
         result = ReplayResult(table=name, dry_run=dry_run, **_tally(judged))
         if result.replayed and not dry_run:
             with widening(spark, lambda: _shape(table, judged, run), lake.silver(name), tombstones_path(lake, name)):
