@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from airflow_ingest.config.pipeline import Pipeline
 from airflow_ingest.config.rules import RULES, BatchRule, RowRule, Rule
-from airflow_ingest.config.served import UNSERVED_KEYS, UNSERVED_RULES
+from airflow_ingest.config.served import UNSERVED_KEYS
 from airflow_ingest.config.table import KEEP_OTHERS
 from airflow_ingest.config.values import format_duration
 
@@ -131,7 +131,7 @@ def _rules(blocks: dict[str, Schema]) -> str:
     ]
     lines += ["| kind | type | looks at | holds when |", "| --- | --- | --- | --- |"]
     for kind, rule in RULES.items():
-        meaning = _docstring(rule) + (" *Not yet.*" if kind in UNSERVED_RULES else "")
+        meaning = _docstring(rule)
         lines.append(f"| `{kind}` | {_type(_properties(blocks[rule.__name__])[kind])} | {rule.scope} | {meaning} |")
     return "\n".join([*lines, ""])
 

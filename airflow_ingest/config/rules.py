@@ -79,7 +79,10 @@ class Relationship(Block):
     """A column whose values must exist in another table."""
 
     column: str = Field(description="The column.")
-    table: str = Field(description="The other table: `silver.<table>` or `gold.<table>`.")
+    table: str = Field(
+        description="Another table of the pipeline, `silver.<table>`, which is loaded first. Its rows count as "
+        "they are when the gate looks, but for those that are deleted or, of versions, valid no more."
+    )
     key: str = Field(description="The other table's column.")
 
 

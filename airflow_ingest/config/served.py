@@ -12,7 +12,6 @@ UNSERVED_KEYS = {
     "Table": words("sla"),
     "Source": words("rest kafka"),
 }
-UNSERVED_RULES = words("relationships")
 
 
 def check_served(model: str, block: dict[str, Any], at: KeyPath, report: Report) -> None:

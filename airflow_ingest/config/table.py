@@ -10,7 +10,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from airflow_ingest.config.block import Block
-from airflow_ingest.config.rules import Quality
+from airflow_ingest.config.rules import Quality, RelationshipsRule
 from airflow_ingest.config.values import Duration, Email, Lookback, Scalar, wrong
 
 SchemaPolicy = Literal["evolve", "enforce"]
@@ -313,8 +313,9 @@ class Table(Block):
 
     @property
     def looked_up(self) -> tuple[str, ...]:
-        """The tables of the pipeline in whose silver this one looks values up, or that its SQL joins, each once."""
+        """The tables of the pipeline whose silver this one reads, each once: by lookups, its SQL or its rules."""
         columns = (self.silver.columns if self.silver else None) or {}
         found = [column.lookup.table for column in columns.values() if column.lookup]
         found += self.silver.joined if self.silver else ()
+        found += [rule.relationships.table for rule in self.quality.rules if isinstance(rule, RelationshipsRule)]
         return tuple(dict.fromkeys(table.partition(".")[2] for table in found))

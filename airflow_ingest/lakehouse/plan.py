@@ -98,7 +98,7 @@ def _plan(spark: SparkSession, lake: Lake, table: Table, run: RunInfo, batch: Ba
         return plan.model_copy(update={"rows": RowCounts(read=rows.count())})
     own_properties(spark, lake, lake.silver(batch.table))
     try:
-        lookups = Lookups.of(spark, lake, table.silver)
+        lookups = Lookups.of(spark, lake, table)
     except SourceNotFound as absent:
         return plan.model_copy(update={"status": "wait", "reason": str(absent)})
     with judging(spark):

@@ -74,7 +74,7 @@ def replay_dlq(
     if not newest:
         return ReplayResult(table=name, dry_run=dry_run, seconds=time.monotonic() - started)
     letters = _open_letters(spark, lake, name, newest[0].version, rule, since, limit)
-    lookups = Lookups.of(spark, lake, silver_of(table))
+    lookups = Lookups.of(spark, lake, table)
     with judging(spark):
         judged = judge_rows(_as_bronze(spark, lake, name, table, letters, fix or {}), table, lookups, carry=(_LETTER,))
         judged = replace(judged, rows=judged.rows.localCheckpoint())  # they are counted, merged and marked

@@ -41,6 +41,27 @@ def carriers(bench: Workbench, day: int, *rows: str) -> None:
     merge_silver(bench.spark, bench.lake, "carriers", CARRIERS, run(day), loaded.batch)
 
 
+def test_a_relationship_rejects_what_the_other_table_has_not(bench: Workbench) -> None:
+    related = {"column": "carrier", "table": "silver.carriers", "key": "code"}
+    rules: list[Any] = [{"name": "it's `known`", "relationships": related}, {"row_count": {"min": 1}}]
+    table = csv_table({"columns": {"id": "int", "carrier": "string"}, "sequence_by": []}, quality={"rules": rules})
+    file = bench.write("1.csv", "id,carrier\n1,AA\n2,ZZ\n3,\n4,UA\n5,ZZ\n")
+    loaded = bench.ingest(table, file)
+    with pytest.raises(SourceNotFound, match=r"silver\.carriers has no published version yet"):
+        bench.gate(table, loaded)
+    carriers(bench, 1, "AA,American,900", "UA,United,1", "UA,Twice,2")
+    gate = bench.gate(table, loaded)
+    carriers(bench, 2, "ZZ,Late,1")
+    merged = bench.merge(table, gate)
+    assert (merged.rows.read, merged.rows.rejected, merged.rows.inserted) == (5, 2, 3)
+    assert bench.rows(bench.lake.silver("orders")) == [(1, "AA"), (3, None), (4, "UA")]
+    assert bench.reasons() == [("it's `known`", None, "breaks relationships(carrier)")] * 2
+    warned = table.model_copy(deep=True)
+    warned.quality.rules[0].__dict__["severity"] = "warning"
+    second = bench.gate(warned, bench.ingest(warned, bench.write("2.csv", "id,carrier\n6,AA\n7,??\n"), 2), 2)
+    assert (second.decision, second.rows.rejected, second.rules[0].failing) == ("warn", 0, 1)
+
+
 @pytest.mark.slow
 def test_a_column_is_looked_up_as_the_other_table_was_at_the_gate(bench: Workbench) -> None:
     carriers(bench, 1, "AA,American,900", "UA,United,many")
@@ -80,5 +101,5 @@ def test_what_cannot_be_looked_up_is_said_before_anything_is_judged(bench: Workb
     assert planned.status == "wait"
     carriers(bench, 1, "AA,American,1")
     other = {**COLUMNS, "airline": {"lookup": {"table": "silver.carriers", "key": "code", "take": "nam"}}}
-    with pytest.raises(SchemaMismatch, match="has no column nam, which a lookup takes"):
+    with pytest.raises(SchemaMismatch, match="has no column nam, which a lookup or a relationship takes"):
         bench.gate(flights(columns=other), loaded)

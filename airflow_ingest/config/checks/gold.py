@@ -49,6 +49,12 @@ def check_gold(gold: dict[str, Any], at: KeyPath, report: Report, lake: Lake | N
     _check_order(gold, at, report)
     _check_load(gold, at, report)
     check_rules(block(gold, "quality"), (*at, "quality"), report, columns)
+    rules = block(gold, "quality").get("rules")
+    for index, rule in enumerate(rules if isinstance(rules, list) else ()):
+        if isinstance(rule, dict) and rule.get("relationships") is not None:
+            hint = "Join that table in the query, and expect that it has a row."
+            path = (*at, "quality", "rules", index, "relationships")
+            report.add(path, "relationships is for the rules of tables, not of gold", hint, at_key=True)
     if block(gold, "quality").get("max_reject_rate") is not None:
         hint = "Gold rejects no rows: its rules hold the whole result."
         report.add((*at, "quality", "max_reject_rate"), "max_reject_rate has no use in gold", hint, at_key=True)

@@ -17,18 +17,14 @@ def check_lookups(tables: dict[str, Any], lake: Mapping[str, Names | None], repo
     :param lake: the tables of the pipeline, such as `silver.flights`, and their columns; None if not known.
     """
     reads: dict[str, list[str]] = {name: [] for name in tables}
-    for name, column, lookup, path in _lookups(tables):
-        table = lookup.get("table")
-        if not isinstance(table, str):
-            continue
-        if problem := _table_problem(table, lake):
+    for name, spec, path in (*_related(tables), *((name, spec, path) for name, _, spec, path in _lookups(tables))):
+        table = spec.get("table")
+        if isinstance(table, str) and (problem := _table_problem(table, lake)):
             report.add((*path, "table"), *problem)
-            continue
-        reads[name].append(table.removeprefix("silver."))
-        theirs = lake[table]
-        for key in ("key", "take"):
-            if theirs is not None and isinstance(lookup.get(key), str):
-                theirs.check(lookup[key], (*path, key), report)
+        elif isinstance(table, str):
+            reads[name].append(table.removeprefix("silver."))
+            _check_columns(spec, lake[table], path, report)
+    for name, column, lookup, path in _lookups(tables):
         _check_key(tables[name], column, lookup, path, report)
     for name, table, text, offset in _joined(tables):
         path = ("tables", name, "silver", "sql")
@@ -41,6 +37,12 @@ def check_lookups(tables: dict[str, Any], lake: Mapping[str, Names | None], repo
         report.add(("tables", cycle[0]), f"looks itself up: {shown}", "Break the circle.", at_key=True)
 
 
+def _check_columns(spec: dict[str, Any], theirs: Names | None, path: KeyPath, report: Report) -> None:
+    for key in ("key", "take"):
+        if theirs is not None and isinstance(spec.get(key), str):
+            theirs.check(spec[key], (*path, key), report)
+
+
 def _lookups(tables: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any], KeyPath]]:
     for name, table in tables.items():
         columns = block(block(table, "silver"), "columns") if isinstance(table, dict) else {}
@@ -48,6 +50,16 @@ def _lookups(tables: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any],
             lookup = block(block(columns, column), "lookup")
             if lookup:
                 yield name, column, lookup, ("tables", name, "silver", "columns", column, "lookup")
+
+
+def _related(tables: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], KeyPath]]:
+    """The relationships that the rules of tables name."""
+    for name, table in tables.items():
+        rules = block(table, "quality").get("rules") if isinstance(table, dict) else None
+        for index, rule in enumerate(rules if isinstance(rules, list) else ()):
+            related = block(rule, "relationships") if isinstance(rule, dict) else {}
+            if related:
+                yield name, related, ("tables", name, "quality", "rules", index, "relationships")
 
 
 def _joined(tables: dict[str, Any]) -> Iterator[tuple[str, str, str, int]]:

@@ -10,7 +10,6 @@ from airflow_ingest.config.batch_sql import BATCH
 from airflow_ingest.config.checks.names import Names, check_expression, check_list, quote_part, report_sql
 from airflow_ingest.config.report import Report, block
 from airflow_ingest.config.rules import RULES
-from airflow_ingest.config.served import UNSERVED_RULES
 from airflow_ingest.config.sql import has_aggregate, parse_query
 from airflow_ingest.config.values import KeyPath, quote
 
@@ -29,8 +28,6 @@ def check_rules(quality: dict[str, Any], at: KeyPath, report: Report, columns: N
 
 
 def _check_rule(rule: dict[str, Any], kind: str, at: KeyPath, report: Report, columns: Names | None) -> None:
-    if kind in UNSERVED_RULES:
-        report.unserved((*at, kind), f"the rule {quote(kind)}")
     body = block(rule, kind)
     column = body.get("column")
     if kind in _WITH_COLUMN and isinstance(column, str) and columns is not None:

@@ -67,7 +67,7 @@ def quality_gate(spark: SparkSession, lake: Lake, name: str, table: Table, run: 
     rejected, `warn` if a warning fired, else `pass`.
     """
     started = time.monotonic()
-    lookups = Lookups.of(spark, lake, silver_of(table))
+    lookups = Lookups.of(spark, lake, table)
     with judging(spark), compiled(spark, rows_expected(history(spark, lake.bronze(name), 1))):
         judged = judge(spark, lake, name, table, batch, lookups)
         measured = _measure_and_reject(spark, lake, table, run, judged, batch, rule_version(table))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from airflow_ingest.config import AcceptedValuesRule, ExpectRule, PatternRule, RangeRule
+from airflow_ingest.config import AcceptedValuesRule, ExpectRule, PatternRule, RangeRule, RelationshipsRule
 from airflow_ingest.lakehouse.model import RuleResult
+from airflow_ingest.lakehouse.silver.lookups import known_as
 from airflow_ingest.lakehouse.sql import literal, quote
 
 
@@ -52,9 +53,14 @@ def _pattern(rule: PatternRule) -> str:
     return f"coalesce(NOT {quote(spec.column)} RLIKE {literal(spec.regex)}, false)"
 
 
+def _relationships(rule: RelationshipsRule) -> str:
+    return f"({quote(rule.relationships.column)} IS NOT NULL AND {quote(known_as(rule.name))} IS NULL)"
+
+
 _CONDITIONS: dict[type, Callable[[Any], str]] = {
     ExpectRule: _expect,
     AcceptedValuesRule: _accepted_values,
     RangeRule: _range,
     PatternRule: _pattern,
+    RelationshipsRule: _relationships,
 }

@@ -178,6 +178,8 @@ def judge_rows(
         typed = lookups.beside(typed, silver)
         others = in_types(typed, others)
         typed = typed.withColumns({column.name: F.expr(column.sql) for column in others})
+    if not found or found.rejected:
+        typed = lookups.related(typed, table.quality.rules)
     looked_up = (check for column in others for check in column.checks)
     after = (
         *looked_up,

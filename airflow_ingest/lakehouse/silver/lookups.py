@@ -5,13 +5,14 @@ The gate looks versions up, and the merge takes the same, so that both see the s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from airflow_ingest.config import Column, Silver
+from airflow_ingest.config import Column, RelationshipsRule, Rule, Silver, Table
 from airflow_ingest.lakehouse.errors import SchemaMismatch, SourceNotFound
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import history
@@ -31,13 +32,13 @@ class Lookups:
     versions: Mapping[str, int]
 
     @classmethod
-    def of(cls, spark: SparkSession, lake: Lake, silver: Silver, versions: Mapping[str, int] | None = None) -> Lookups:
-        """The tables that `silver` looks values up in, or joins: at those `versions`, or as they are now.
+    def of(cls, spark: SparkSession, lake: Lake, table: Table, versions: Mapping[str, int] | None = None) -> Lookups:
+        """The tables that `table` looks values up in, joins, or relates to: at those `versions`, or as they are now.
 
         Raises SourceNotFound if one was never published.
         """
         known = versions or {}
-        tables = sorted({*_tables(silver), *silver.joined})
+        tables = sorted(f"silver.{name}" for name in table.looked_up)
         pinned = {name: known[name] if name in known else _newest(spark, lake, name) for name in tables}
         return cls(spark, lake, pinned)
 
@@ -53,24 +54,46 @@ class Lookups:
             rows = rows.join(found, F.col(quote(key)) == F.col(f"{_KEY}_{index}"), "left").drop(f"{_KEY}_{index}")
         return rows
 
+    def related(self, rows: DataFrame, rules: Iterable[Rule]) -> DataFrame:
+        """`rows` with a column `known_as` for each of `rules` that is a relationship: NULL where there is none."""
+        for rule in (rule for rule in rules if isinstance(rule, RelationshipsRule)):
+            spec, alias, known = rule.relationships, f"{_KEY}_{rule.name}", known_as(rule.name)
+            kind = next(f.dataType for f in rows.schema.fields if f.name.lower() == spec.column.lower()).simpleString()
+            there = self._keys(spec.table, spec.key, alias, kind).withColumn(known, F.lit(True))
+            rows = rows.join(there, F.col(quote(spec.column)) == F.col(quote(alias)), "left").drop(alias)
+        return rows
+
     def read(self, table: str) -> DataFrame:
         """All rows of `table` as they were at its version."""
         reader = self.spark.read.format("delta").option("versionAsOf", self.versions[table])
         return reader.load(_path(self.lake, table))
 
     def _read(self, table: str, key: str, takes: Mapping[str, str], alias: str, kind: str) -> DataFrame:
+        rows = self._live(table, (key, *takes.values()))
+        newest = (F.max_by(F.col(quote(take)), F.col(SEQUENCE)).alias(found(name)) for name, take in takes.items())
+        return rows.groupBy(_as(key, kind).alias(alias)).agg(*newest).where(F.col(alias).isNotNull())
+
+    def _keys(self, table: str, key: str, alias: str, kind: str) -> DataFrame:
+        rows = self._live(table, (key,)).select(_as(key, kind).alias(alias))
+        return rows.where(F.col(quote(alias)).isNotNull()).distinct()
+
+    def _live(self, table: str, wanted: Sequence[str]) -> DataFrame:
+        """The rows of `table` that are not deleted and valid still, if it has the columns `wanted`."""
         path, rows = _path(self.lake, table), self.read(table)
         known = {name.lower() for name in rows.columns}
-        if absent := [name for name in (key, *takes.values()) if name.lower() not in known]:
+        if absent := [name for name in wanted if name.lower() not in known]:
             raise SchemaMismatch(
-                f"{path} has no column {', '.join(absent)}, which a lookup takes from it. "
-                "Correct the lookup, or load that table first."
+                f"{path} has no column {', '.join(absent)}, which a lookup or a relationship takes from it. "
+                "Correct it, or load that table first."
             )
         for live in (name for name in ("_deleted_at", "_valid_to") if name in known):
             rows = rows.where(F.col(live).isNull())
-        newest = (F.max_by(F.col(quote(take)), F.col(SEQUENCE)).alias(found(name)) for name, take in takes.items())
-        same_kind = F.expr(f"try_cast({quote(key)} AS {kind})").alias(alias)  # '1' and '01' are one number
-        return rows.groupBy(same_kind).agg(*newest).where(F.col(alias).isNotNull())
+        return rows
+
+
+def known_as(rule: str) -> str:
+    """Under which name `Lookups.related` says whether the relationship of the rule so named is there."""
+    return f"__related {rule}"
 
 
 def found(name: str) -> str:
@@ -85,12 +108,13 @@ def as_sql(column: Column) -> str:
     return f"(SELECT {quote(column.lookup.take)} FROM {column.lookup.table} AS l WHERE l.{key} = {key})"
 
 
+def _as(key: str, kind: str) -> SparkColumn:
+    """The column `key` as another table has it: '1' and '01' are one number."""
+    return F.expr(f"try_cast({quote(key)} AS {kind})")
+
+
 def _looked_up(silver: Silver) -> Iterator[tuple[str, Column]]:
     return ((name, column) for name, column in (silver.columns or {}).items() if column.lookup)
-
-
-def _tables(silver: Silver) -> set[str]:
-    return {column.lookup.table for _, column in _looked_up(silver) if column.lookup}
 
 
 def _path(lake: Lake, table: str) -> str:

@@ -68,7 +68,7 @@ def merge_silver(
     agreed = gate if gate and gate.batch.key == batch.key and gate.fingerprint == rule_version(table) else None
     progress = progress_of(spark, lake, name)
     same = agreed if any(waiting.key == batch.key for waiting in progress.behind) else None
-    lookups = Lookups.of(spark, lake, silver, same.lookups if same else None)
+    lookups = Lookups.of(spark, lake, table, same.lookups if same else None)
     with judging(spark):
         pinned = read_batch(spark, lake, batch, progress.bronze) if same else None
         judged = judge(spark, lake, name, table, batch, lookups, pinned, found=same.rows if same else None)
