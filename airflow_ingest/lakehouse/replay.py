@@ -14,6 +14,7 @@ from pyspark.sql.types import StructType
 from airflow_ingest.config import Table
 from airflow_ingest.lakehouse.batches import batch_states
 from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ORDER, RECORD_HASH
+from airflow_ingest.lakehouse.checkpoints import checkpointed
 from airflow_ingest.lakehouse.commits import Stamp, highest_of, merge_from, written
 from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.dlq import STATUS_OPEN, STATUS_REPLAYED, has_fixes, parsed
@@ -77,7 +78,7 @@ def replay_dlq(
     lookups = Lookups.of(spark, lake, table)
     with judging(spark):
         judged = judge_rows(_as_bronze(spark, lake, name, table, letters, fix or {}), table, lookups, carry=(_LETTER,))
-        judged = replace(judged, rows=judged.rows.localCheckpoint())  # they are counted, merged and marked
+        judged = replace(judged, rows=checkpointed(judged.rows))  # they are counted, merged and marked
         result = ReplayResult(table=name, dry_run=dry_run, **_tally(judged))
         if result.replayed and not dry_run:
             with widening(spark, lambda: _shape(table, judged, run), lake.silver(name), tombstones_path(lake, name)):

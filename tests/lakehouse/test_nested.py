@@ -44,7 +44,7 @@ BAD: dict[int, tuple[dict[str, Any], str]] = {
 def test_an_object_as_text_is_json_and_a_flag_may_be_left_out(bench: Workbench) -> None:
     columns = {"id": "int", "place": "string", "tags": {"from": "list", "type": "string"}}
     table = csv_table(
-        {"columns": columns, "sequence_by": [], "delete_when": "gone"}, source={"files": "x", "format": "json"}
+        {"columns": columns, "sequence_by": [], "delete_when": "gone = 'true'"}, source={"files": "x", "format": "json"}
     )
     rows = [
         {"id": 1, "place": {"city": "Basel", "at": [1, 2]}, "list": ["a"]},

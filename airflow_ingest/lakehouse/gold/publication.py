@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from airflow_ingest.config import Gold
+from airflow_ingest.lakehouse.checkpoints import checkpointed
 from airflow_ingest.lakehouse.commits import Stamp, stamped, written
 from airflow_ingest.lakehouse.errors import ConflictError, LakehouseError
 from airflow_ingest.lakehouse.gold.merge import merge_rows
@@ -52,7 +53,7 @@ class Publication:
         if not self.gold.quality.rules and self.gold.load != "merge":
             self._put(rows)
             return written(self.spark, self._path, self.stamp)
-        checked = rows.localCheckpoint()
+        checked = checkpointed(rows)
         moment = run.interval.end if run.interval else datetime.now(timezone.utc)
         past = past_values(self.spark, self.lake, f"gold.{self.name}", self.gold.quality.rules, run.run_id)
         judgement = judge_result(self.name, self.gold, checked, moment, past, self._beside(checked))

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from airflow_ingest.config import Table
 from airflow_ingest.lakehouse.bronze import BATCH_ID, read_bronze
+from airflow_ingest.lakehouse.checkpoints import checkpointed
 from airflow_ingest.lakehouse.dlq import with_fixes
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, commits_after, history, in_effect, is_feed_gone
@@ -50,7 +51,7 @@ def earlier_keys(spark: SparkSession, lake: Lake, table: Table, batch: Batch, lo
         judged = judge_rows(with_fixes(spark, lake, batch.table, rows), table, lookups).rows
         keys = keys.unionByName(judged.select(*names))
     try:
-        return Earlier(keys.dropna().distinct().localCheckpoint())
+        return Earlier(checkpointed(keys.dropna().distinct()))
     except Exception as error:
         if is_feed_gone(error):
             return Earlier(unknown=True)

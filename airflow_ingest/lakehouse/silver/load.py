@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pyspark.sql import DataFrame, SparkSession
 
 from airflow_ingest.config import Silver, Table
+from airflow_ingest.lakehouse.checkpoints import checkpointed
 from airflow_ingest.lakehouse.commits import FIRST, Place, Stamp, generation, merge_from, stamped, written
 from airflow_ingest.lakehouse.errors import ConflictError
 from airflow_ingest.lakehouse.lake import Lake
@@ -82,7 +83,7 @@ class Load:
         tombstones = self._tombstones()
         again = not place.first or (tombstones is not None and tombstones.has(self.batch))
         if tombstones or again:
-            rows = rows.localCheckpoint()  # they are read several times
+            rows = checkpointed(rows)  # they are read several times
         alive = tombstones.overtaking(rows, self.batch) if tombstones else rows
         redo, retracted = None, None
         if again:

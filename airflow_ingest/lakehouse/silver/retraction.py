@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 
 from airflow_ingest.config import Silver, Table
 from airflow_ingest.lakehouse.bronze import BATCH_ID, read_bronze
+from airflow_ingest.lakehouse.checkpoints import checkpointed
 from airflow_ingest.lakehouse.dlq import with_fixes
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import history
@@ -74,12 +75,12 @@ def retraction(
     keys, path = silver_of(table).keys, lake.silver(batch.table)
     # one version, though it is read twice
     published = spark.read.format("delta").option("versionAsOf", history(spark, path, 1)[0].version).load(path)
-    lost = _lost(published, rows, silver_of(table), batch, tombstones).localCheckpoint()
+    lost = checkpointed(_lost(published, rows, silver_of(table), batch, tombstones))
     found = lost.agg(F.count(F.lit(1)), F.count_if(F.col(_RESTATED)), F.count_if(F.col(_MINE))).collect()[0]
     if not found[0]:
         return None
     derived = derived_rows(spark, lake, table, batch.table, progress, run, lookups, batch=batch, planned=planned)
-    derived = derived.join(lost.select(*map(quote, keys)), list(keys), "left_semi").localCheckpoint()
+    derived = checkpointed(derived.join(lost.select(*map(quote, keys)), list(keys), "left_semi"))
     account = Retracted(lost=found[0], restated=found[1], mine=found[2], **_won(derived, lost, keys, batch))
     return Retraction(tuple(keys), lost, derived, account)
 

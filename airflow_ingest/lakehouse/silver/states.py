@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 
 from airflow_ingest.config import Silver
 from airflow_ingest.lakehouse.bronze import BATCH_ID
+from airflow_ingest.lakehouse.checkpoints import checkpointed
 from airflow_ingest.lakehouse.errors import SchemaMismatch
 from airflow_ingest.lakehouse.model import RowCounts
 from airflow_ingest.lakehouse.silver.changes import Changes, Outcome, as_text
@@ -49,21 +50,21 @@ def shape(changes: DataFrame, silver: Silver) -> DataFrame:
 def states_of(given: Changes) -> Outcome:
     """What changes make of the rows in a table; of a row that is no more `source` has the key alone."""
     keys = given.silver.keys
-    given = replace(given, rows=given.rows.localCheckpoint())
+    given = replace(given, rows=checkpointed(given.rows))
     existing = given.existing()
     if DELETED_AT not in existing.columns:
         existing = existing.withColumn(DELETED_AT, F.lit(None).cast("timestamp"))
-    existing = existing.localCheckpoint()
+    existing = checkpointed(existing)
     graves = _graves(given)
     late = _late(given, existing, graves)
-    late = late.distinct().localCheckpoint() if late is not None else None
+    late = checkpointed(late.distinct()) if late is not None else None
     if late is not None and late.isEmpty():
         late = None
     news = given.rows
     if late is not None:
         anew = given.derive().join(late, keys, "left_semi")
-        news = news.join(late, keys, "left_anti").unionByName(anew, allowMissingColumns=True).localCheckpoint()
-    made = _made(given, news, existing, graves, late).localCheckpoint()
+        news = checkpointed(news.join(late, keys, "left_anti").unionByName(anew, allowMissingColumns=True))
+    made = checkpointed(_made(given, news, existing, graves, late))
     deletions = news.where(F.col(NEWEST_DELETION).isNotNull()).withColumns(
         {
             SEQUENCE: F.col(f"{NEWEST_DELETION}.sequence"),

@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 
 from airflow_ingest.config import Silver
 from airflow_ingest.lakehouse.bronze import BATCH_ID
+from airflow_ingest.lakehouse.checkpoints import checkpointed
 from airflow_ingest.lakehouse.errors import SchemaMismatch
 from airflow_ingest.lakehouse.model import RowCounts
 from airflow_ingest.lakehouse.silver.changes import Changes, Outcome, values_of
@@ -35,15 +36,15 @@ def history_of(given: Changes) -> Outcome:
     """What changes make of the versions in a table; of a version that is no more `source` has the key and
     `_valid_from`."""
     silver, columns, keys, names = given.silver, given.columns, given.silver.keys, given.keys
-    given = replace(given, rows=given.rows.localCheckpoint())
+    given = replace(given, rows=checkpointed(given.rows))
     changes = given.rows
-    existing = given.existing().localCheckpoint()
+    existing = checkpointed(given.existing())
     current = existing.where(F.col(CURRENT))
     graves = _graves(given.tombstones, keys)
     fresh = _unknown(changes, current, graves, silver, columns)
     late = _late(fresh, current, graves, keys)
     again = given.again_keys()
-    late = (late if again is None else late.unionByName(again)).distinct().localCheckpoint()
+    late = checkpointed((late if again is None else late.unionByName(again)).distinct())
     is_late = not late.isEmpty()
     ahead = fresh.join(late, keys, "left_anti") if is_late else fresh
     stand_ins = current.join(ahead.select(*names).distinct(), keys, "left_semi")
@@ -51,8 +52,8 @@ def history_of(given: Changes) -> Outcome:
     if is_late:
         derived = given.derive().unionByName(changes).join(late, keys, "left_semi")
         everything = everything.unionByName(derived, allowMissingColumns=True)
-    everything = everything.localCheckpoint()
-    made = _versions(everything, silver, columns).localCheckpoint()
+    everything = checkpointed(everything)
+    made = checkpointed(_versions(everything, silver, columns))
     if is_late:
         stale = existing.join(late, keys, "left_semi").select(*names, VALID_FROM)
         stale = stale.join(made, [*keys, VALID_FROM], "left_anti")
