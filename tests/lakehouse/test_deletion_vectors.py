@@ -35,6 +35,7 @@ def marked(bench: Workbench, path: str) -> int:
     return history(bench.spark, path, 1)[0].metrics.get("numTargetDeletionVectorsAdded", 0)
 
 
+@pytest.mark.slow
 def test_updates_deletions_and_what_a_re_run_takes_back_are_counted_and_seen_by_gold(vectors: Workbench) -> None:
     table = csv_table({"sequence_by": [], "delete_when": "note = 'gone'"})
     gold = Gold.model_validate(

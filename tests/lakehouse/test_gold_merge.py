@@ -110,6 +110,7 @@ def test_rules_hold_back_what_a_merge_would_write(bench: Workbench) -> None:
     assert bench.rows(bench.lake.gold("totals"), "total") == [(2,), (3,)]
 
 
+@pytest.mark.slow
 def test_a_rule_on_the_whole_sees_the_keys_that_stay(bench: Workbench) -> None:
     gold = totals(quality={"rules": [{"name": "apart", "unique": ["total"]}, {"row_count": {"min": 2}}]})
     bench.publish("silver.orders", ORDERS, (1, day(1), "a", 1), (2, day(2), "b", 2))
