@@ -30,6 +30,12 @@ Remote = Annotated[
     typer.Option(metavar="URL", envvar="SPARK_REMOTE", help="Run on this Spark Connect server: sc://host:port."),
 ]
 
+LoadedTable = Annotated[str, typer.Argument(metavar="TABLE", help="The table: orders.")]
+HeldBatch = Annotated[
+    str | None, typer.Argument(metavar="BATCH", help="The batch's id; left out: those that are held are listed.")
+]
+Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it is kept with the decision.")]
+
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -271,11 +277,9 @@ def restore(
 @app.command()
 def release(
     file: PipelineFile,
-    table: Annotated[str, typer.Argument(help="The table: orders.")],
-    batch: Annotated[
-        str | None, typer.Argument(metavar="BATCH", help="The batch's id; left out: those that are held are listed.")
-    ] = None,
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; it is kept with the decision.")] = "",
+    table: LoadedTable,
+    batch: HeldBatch = None,
+    reason: Reason = "",
     remote: Remote = None,
 ) -> None:
     """Let a batch through that the gate has held: the next run of the schedule merges it, whatever its rules say."""
@@ -287,11 +291,9 @@ def release(
 @app.command()
 def discard(
     file: PipelineFile,
-    table: Annotated[str, typer.Argument(help="The table: orders.")],
-    batch: Annotated[
-        str | None, typer.Argument(metavar="BATCH", help="The batch's id; left out: those that are held are listed.")
-    ] = None,
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; it is kept with the decision.")] = "",
+    table: LoadedTable,
+    batch: HeldBatch = None,
+    reason: Reason = "",
     remote: Remote = None,
 ) -> None:
     """Throw a batch away that the gate has held: no run merges it. Its rows stay in bronze."""

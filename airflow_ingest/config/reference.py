@@ -131,8 +131,8 @@ def _rules(blocks: dict[str, Schema]) -> str:
     ]
     lines += ["| kind | type | looks at | holds when |", "| --- | --- | --- | --- |"]
     for kind, rule in RULES.items():
-        meaning = _docstring(rule)
-        lines.append(f"| `{kind}` | {_type(_properties(blocks[rule.__name__])[kind])} | {rule.scope} | {meaning} |")
+        type_ = _type(_properties(blocks[rule.__name__])[kind])
+        lines.append(f"| `{kind}` | {type_} | {rule.scope} | {_docstring(rule)} |")
     return "\n".join([*lines, ""])
 
 

@@ -17,7 +17,7 @@ from airflow_ingest.lakehouse.schemas import ddl
 from airflow_ingest.lakehouse.sql import literal, quote
 
 RESCUED = "_rescued_data"
-_NESTED = (StructType, ArrayType, MapType)
+NESTED = (StructType, ArrayType, MapType)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Fitting:
         if got == want:
             return Fit(value, "false")
         if isinstance(want, StringType):
-            return Fit(f"to_json({value})" if isinstance(got, _NESTED) else f"cast({value} AS STRING)", "false")
+            return Fit(f"to_json({value})" if isinstance(got, NESTED) else f"cast({value} AS STRING)", "false")
         if isinstance(got, StructType) and isinstance(want, StructType):
             return self._struct(value, got, want)
         if isinstance(got, ArrayType) and isinstance(want, ArrayType):
@@ -74,9 +74,9 @@ class Fitting:
             return self._map(value, got, want)
         if isinstance(got, StructType) and isinstance(want, MapType):
             return self._struct_as_map(value, got, want)
-        if isinstance(got, StringType) and isinstance(want, _NESTED):
+        if isinstance(got, StringType) and isinstance(want, NESTED):
             return self._in_text(value, want)
-        if isinstance(got, _NESTED) or isinstance(want, _NESTED):
+        if isinstance(got, NESTED) or isinstance(want, NESTED):
             return Fit(f"cast(NULL AS {ddl(want)})", f"({value} IS NOT NULL)")
         there = f"try_cast({value} AS {ddl(want)})"
         if self.exact:

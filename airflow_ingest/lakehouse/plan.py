@@ -19,7 +19,7 @@ from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import history
 from airflow_ingest.lakehouse.model import Batch, RowCounts, RunInfo
 from airflow_ingest.lakehouse.planned import GoldPlan, TablePlan
-from airflow_ingest.lakehouse.quality.gate import measured_now, outcome_of
+from airflow_ingest.lakehouse.quality.gate import measuring, outcome_of
 from airflow_ingest.lakehouse.quality.results import past_values
 from airflow_ingest.lakehouse.silver.judged import (
     MALFORMED,
@@ -104,7 +104,7 @@ def _plan(spark: SparkSession, lake: Lake, table: Table, run: RunInfo, batch: Ba
     with judging(spark):
         judged = judge(spark, lake, batch.table, table, batch, lookups, rows)
         past = past_values(spark, lake, batch.table, table.quality.rules, batch.id)
-        gate = outcome_of(table, judged, batch, measured_now(table, judged), past)
+        gate = outcome_of(table, judged, batch, measuring(table, judged).answers(judged.columns), past)
         found = Preview(spark, lake, table, run, judged, gate, lookups, rows).told()
     where = select_sql(judged, table, sql_table(lake.bronze(batch.table)), batch_predicate(batch))
     told = {

@@ -4,9 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from airflow_ingest.cli.app import app
+from tests.cli.commands import ids, invoke
 
 PIPELINE = """\
 pipeline: shop
@@ -31,40 +30,27 @@ def _shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("landing/2024-01-03.csv").write_text("id\n3\n30\n")
 
 
-def _invoke(*arguments: str) -> Result:
-    return CliRunner().invoke(app, list(arguments), prog_name="airflow-ingest")
-
-
-def _rows() -> list[int]:
-    from airflow_ingest.runtime import session
-
-    with session() as spark:
-        return sorted(
-            row[0] for row in spark.read.format("delta").load(str(Path("lake/silver/orders").absolute())).collect()
-        )
-
-
 @pytest.mark.slow
 @pytest.mark.spark
 @pytest.mark.usefixtures("spark_server")
 def test_what_is_released_is_merged_by_the_next_run_and_what_is_discarded_by_none() -> None:
-    held = _invoke("run", "shop.yaml", "-i", "2024-01-01..2024-01-02", "--live")
+    held = invoke("run", "shop.yaml", "-i", "2024-01-01..2024-01-02", "--live")
     assert held.exit_code == 1
-    listed = _invoke("release", "shop.yaml", "orders").stdout.splitlines()
+    listed = invoke("release", "shop.yaml", "orders").stdout.splitlines()
     assert len(listed) == 2
     first, second = (re.match(r"batch (\w+) of 2024-01-0\d is held: rule row_count: 1 rows", line) for line in listed)
     assert first
     assert second
     assert first[1] in held.output
-    released = _invoke("release", "shop.yaml", "orders", first[1], "--reason", "a quiet day")
+    released = invoke("release", "shop.yaml", "orders", first[1], "--reason", "a quiet day")
     assert f"batch {first[1]} of 2024-01-01 is released" in released.stdout
-    assert "is discarded" in _invoke("discard", "shop.yaml", "orders", second[1], "--reason", "a test").stdout
-    again = _invoke("release", "shop.yaml", "orders", second[1], "--reason", "a mistake")
+    assert "is discarded" in invoke("discard", "shop.yaml", "orders", second[1], "--reason", "a test").stdout
+    again = invoke("release", "shop.yaml", "orders", second[1], "--reason", "a mistake")
     assert again.exit_code == 1
     assert "is not held. Held now: none." in again.output
-    assert _invoke("run", "shop.yaml", "-i", "2024-01-03", "--live").exit_code == 0
-    assert _rows() == [1, 3, 30]
-    assert _invoke("release", "shop.yaml", "orders").stdout == "no batch of orders is held\n"
+    assert invoke("run", "shop.yaml", "-i", "2024-01-03", "--live").exit_code == 0
+    assert ids() == [1, 3, 30]
+    assert invoke("release", "shop.yaml", "orders").stdout == "no batch of orders is held\n"
 
 
 @pytest.mark.parametrize(
@@ -75,6 +61,6 @@ def test_what_is_released_is_merged_by_the_next_run_and_what_is_discarded_by_non
     ],
 )
 def test_mistakes_are_told_before_spark_is_started(arguments: list[str], told: str) -> None:
-    found = _invoke("release", "shop.yaml", *arguments)
+    found = invoke("release", "shop.yaml", *arguments)
     assert found.exit_code == 1
     assert told in " ".join(found.output.split())

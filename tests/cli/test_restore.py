@@ -6,9 +6,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from airflow_ingest.cli.app import app
+from tests.cli.commands import ids, invoke
 
 PIPELINE = """\
 pipeline: shop
@@ -33,62 +32,49 @@ def _shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         Path(f"landing/2024-01-0{day}.csv").write_text(f"id\n{day}\n{day}0\n")
 
 
-def _invoke(*arguments: str, answer: str | None = None) -> Result:
-    return CliRunner().invoke(app, list(arguments), prog_name="airflow-ingest", input=answer)
-
-
 def _version() -> int:
     return max(int(file.stem) for file in Path("lake/silver/orders/_delta_log").glob("*.json"))
-
-
-def _rows() -> list[int]:
-    from airflow_ingest.runtime import session
-
-    with session() as spark:
-        return sorted(
-            row[0] for row in spark.read.format("delta").load(str(Path("lake/silver/orders").absolute())).collect()
-        )
 
 
 @pytest.mark.slow
 @pytest.mark.spark
 @pytest.mark.usefixtures("spark_server")
 def test_a_restored_table_is_taken_on_from_where_it_stands() -> None:
-    assert _invoke("run", "shop.yaml", "-i", "2024-01-01", "-t", "orders").exit_code == 0
+    assert invoke("run", "shop.yaml", "-i", "2024-01-01", "-t", "orders").exit_code == 0
     then = datetime.now(timezone.utc).isoformat()
     time.sleep(0.01)
-    assert _invoke("run", "shop.yaml", "-i", "2024-01-02", "-t", "orders").exit_code == 0
+    assert invoke("run", "shop.yaml", "-i", "2024-01-02", "-t", "orders").exit_code == 0
     newest = _version()
 
-    shown = _invoke("restore", "shop.yaml", "silver.orders", "--to", then, "--dry-run")
+    shown = invoke("restore", "shop.yaml", "silver.orders", "--to", then, "--dry-run")
     assert shown.exit_code == 0, shown.output
     assert f"would go back from version {newest} to version {newest - 1}, of " in shown.stdout
     assert "undone, 1 commit:" in shown.stdout
     assert " of 2024-01-02, by run cli__backfill__2024-01-02" in shown.stdout
     assert "takes the batches undone from bronze again" in shown.stdout
-    refused = _invoke("restore", "shop.yaml", "silver.orders", "--to", then, answer="n\n")
+    refused = invoke("restore", "shop.yaml", "silver.orders", "--to", then, answer="n\n")
     assert (refused.exit_code, _version()) == (1, newest)
 
-    done = _invoke("restore", "shop.yaml", "silver.orders", "--to", then, "--yes")
+    done = invoke("restore", "shop.yaml", "silver.orders", "--to", then, "--yes")
     assert done.exit_code == 0, done.output
     assert f"version {newest + 1} has the rows of version {newest - 1}" in done.stdout
-    assert _rows() == [1, 10]
+    assert ids() == [1, 10]
     log = Path(f"lake/silver/orders/_delta_log/{newest + 1:020d}.json").read_text()
     assert f'"version":{newest - 1}' in log
-    assert _invoke("run", "shop.yaml", "-i", "2024-01-03", "-t", "orders", "--live").exit_code == 0
-    assert _rows() == [1, 2, 3, 10, 20, 30]
+    assert invoke("run", "shop.yaml", "-i", "2024-01-03", "-t", "orders", "--live").exit_code == 0
+    assert ids() == [1, 2, 3, 10, 20, 30]
 
-    again = _invoke("restore", "shop.yaml", "silver.orders", "--to", str(_version()))
+    again = invoke("restore", "shop.yaml", "silver.orders", "--to", str(_version()))
     assert again.exit_code == 1
     assert "already: nothing has changed them since" in again.stderr
-    missing = _invoke("restore", "shop.yaml", "silver.orders", "--to", "99")
+    missing = invoke("restore", "shop.yaml", "silver.orders", "--to", "99")
     assert "silver.orders has no version 99: its log has 0 (of " in missing.stderr
-    early = _invoke("restore", "shop.yaml", "silver.orders", "--to", "2001-01-01")
+    early = invoke("restore", "shop.yaml", "silver.orders", "--to", "2001-01-01")
     assert (
         "silver.orders has no version from 2001-01-01 00:00:00 UTC or before: the oldest in its log is 0"
         in early.stderr
     )
-    never = _invoke("restore", "shop.yaml", "gold.total", "--to", "0")
+    never = invoke("restore", "shop.yaml", "gold.total", "--to", "0")
     assert "gold.total: there is no table at " in never.stderr
 
 
@@ -97,17 +83,17 @@ def test_a_restored_table_is_taken_on_from_where_it_stands() -> None:
 @pytest.mark.usefixtures("spark_server")
 def test_a_version_whose_files_are_gone_and_anothers_table_are_refused() -> None:
     for day in ("01", "02"):
-        _invoke("run", "shop.yaml", "-i", f"2024-01-{day}", "-t", "orders")
+        invoke("run", "shop.yaml", "-i", f"2024-01-{day}", "-t", "orders")
     before = _version()
     for file in Path("lake/silver/orders").glob("*.parquet"):
         file.unlink()
-    gone = _invoke("restore", "shop.yaml", "silver.orders", "--to", str(before - 1), "--yes")
+    gone = invoke("restore", "shop.yaml", "silver.orders", "--to", str(before - 1), "--yes")
     assert gone.exit_code == 1
     assert f"silver.orders can no longer go back to version {before - 1}, of " in gone.stderr
     assert "Nothing was changed. Name a newer version" in gone.stderr
     assert _version() == before
     Path("other.yaml").write_text(PIPELINE.replace("pipeline: shop", "pipeline: other"))
-    foreign = _invoke("restore", "other.yaml", "silver.orders", "--to", "1", "--yes")
+    foreign = invoke("restore", "other.yaml", "silver.orders", "--to", "1", "--yes")
     assert "the pipeline 'shop' writes this table, so 'other' must not" in foreign.stderr
 
 
@@ -115,17 +101,17 @@ def test_a_version_whose_files_are_gone_and_anothers_table_are_refused() -> None
 @pytest.mark.spark
 @pytest.mark.usefixtures("spark_server")
 def test_maintain_tells_each_table_that_is_there() -> None:
-    nothing = _invoke("maintain", "shop.yaml")
+    nothing = invoke("maintain", "shop.yaml")
     assert (nothing.exit_code, nothing.stdout) == (0, "shop: no table is there yet\n")
     assert not Path("lake").exists()
-    _invoke("run", "shop.yaml", "-i", "2024-01-01")
-    told = _invoke("maintain", "shop.yaml", "--json")
+    invoke("run", "shop.yaml", "-i", "2024-01-01")
+    told = invoke("maintain", "shop.yaml", "--json")
     assert told.exit_code == 0, told.output
     tables = {table["table"]: table for table in json.loads(told.stdout)["tables"]}
     assert {"bronze.orders", "silver.orders", "gold.total"} <= tables.keys()
     assert {table["status"] for table in tables.values()} == {"left alone"}
     assert tables["gold.total"]["layout"] == "sorted by n"
-    one = _invoke("maintain", "shop.yaml", "--table", "silver.orders", "--dry-run")
+    one = invoke("maintain", "shop.yaml", "--table", "silver.orders", "--dry-run")
     assert "shop: a plan, nothing is done" in one.stdout
     assert "clustered by id; small: " in one.stdout
     assert "gold.total" not in one.stdout
@@ -151,7 +137,7 @@ def test_wrong_usage_is_told_before_spark_is_asked(
 ) -> None:
     monkeypatch.setattr("airflow_ingest.cli.sessions.get_session", None)
     command, *options = arguments
-    result = _invoke(command, "shop.yaml", *options)
+    result = invoke(command, "shop.yaml", *options)
     assert result.exit_code == 1, result.output
     assert message in result.stderr
     assert "Traceback" not in result.stderr

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from airflow_ingest.cli.app import app
 from airflow_ingest.cli.status import missing_intervals
 from airflow_ingest.config import load_pipeline
+from tests.cli.commands import invoke
 
 PIPELINE = """\
 pipeline: shop
@@ -38,14 +37,10 @@ def _shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         Path(f"landing/2024-01-{day}.csv").write_text(f"id\n{rows}")
 
 
-def _invoke(*arguments: str) -> Result:
-    return CliRunner().invoke(app, list(arguments), prog_name="airflow-ingest")
-
-
 @pytest.mark.spark
 @pytest.mark.usefixtures("spark_server")
 def test_a_lake_that_is_not_there_was_never_loaded() -> None:
-    result = _invoke("status", "shop.yaml")
+    result = invoke("status", "shop.yaml")
     assert result.exit_code == 0, result.output
     assert result.stdout.count("never loaded") == 3
     assert not Path("lake").exists()
@@ -54,11 +49,11 @@ def test_a_lake_that_is_not_there_was_never_loaded() -> None:
 @pytest.mark.spark
 @pytest.mark.usefixtures("spark_server")
 def test_a_status_tells_watermarks_gaps_dead_letters_and_what_is_held() -> None:
-    _invoke("run", "shop.yaml", "-i", "2024-01-01", "-t", "orders", "-t", "total")
-    _invoke("run", "shop.yaml", "-i", "2024-01-04..2024-01-05", "-t", "orders")
-    _invoke("run", "shop.yaml", "-i", "2024-01-06", "-t", "orders")
+    invoke("run", "shop.yaml", "-i", "2024-01-01", "-t", "orders", "-t", "total")
+    invoke("run", "shop.yaml", "-i", "2024-01-04..2024-01-05", "-t", "orders")
+    invoke("run", "shop.yaml", "-i", "2024-01-06", "-t", "orders")
     before = {str(path) for path in Path("lake").rglob("*")}
-    result = _invoke("status", "shop.yaml", "--json")
+    result = invoke("status", "shop.yaml", "--json")
     assert result.exit_code == 0, result.output
     assert {str(path) for path in Path("lake").rglob("*")} == before
     status: dict[str, Any] = json.loads(result.stdout)
@@ -81,7 +76,7 @@ def test_a_status_tells_watermarks_gaps_dead_letters_and_what_is_held() -> None:
     assert raw["bronze"] is None
     assert len(status["gold"][0]["news"]) == 1
 
-    told = _invoke("status", "shop.yaml").stdout
+    told = invoke("status", "shop.yaml").stdout
     assert "orders: gaps, never loaded: 2024-01-02, 2024-01-03" in told
     assert "orders: 3 open dead letters" in told
     assert "of 2024-01-05 is held: " in told

@@ -15,7 +15,7 @@ from airflow_ingest.config.checks.names import (
     quote_part,
     report_sql,
 )
-from airflow_ingest.config.checks.rules import check_rules
+from airflow_ingest.config.checks.rules import check_rules, each_rule
 from airflow_ingest.config.dates import DATE_COLUMNS
 from airflow_ingest.config.gold import Gold
 from airflow_ingest.config.report import Report, block, is_absent, texts
@@ -49,9 +49,8 @@ def check_gold(gold: dict[str, Any], at: KeyPath, report: Report, lake: Lake | N
     _check_order(gold, at, report)
     _check_load(gold, at, report)
     check_rules(block(gold, "quality"), (*at, "quality"), report, columns)
-    rules = block(gold, "quality").get("rules")
-    for index, rule in enumerate(rules if isinstance(rules, list) else ()):
-        if isinstance(rule, dict) and rule.get("relationships") is not None:
+    for index, rule in each_rule(block(gold, "quality")):
+        if rule.get("relationships") is not None:
             hint = "Join that table in the query, and expect that it has a row."
             path = (*at, "quality", "rules", index, "relationships")
             report.add(path, "relationships is for the rules of tables, not of gold", hint, at_key=True)

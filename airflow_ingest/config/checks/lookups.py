@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_ingest.config.checks.cycles import cycles
 from airflow_ingest.config.checks.names import Names, quote_part
+from airflow_ingest.config.checks.rules import each_rule
 from airflow_ingest.config.report import Report, block
 from airflow_ingest.config.values import KeyPath, nearest, quote
 
@@ -55,10 +56,8 @@ def _lookups(tables: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any],
 def _related(tables: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], KeyPath]]:
     """The relationships that the rules of tables name."""
     for name, table in tables.items():
-        rules = block(table, "quality").get("rules") if isinstance(table, dict) else None
-        for index, rule in enumerate(rules if isinstance(rules, list) else ()):
-            related = block(rule, "relationships") if isinstance(rule, dict) else {}
-            if related:
+        for index, rule in each_rule(block(table, "quality")) if isinstance(table, dict) else ():
+            if related := block(rule, "relationships"):
                 yield name, related, ("tables", name, "quality", "rules", index, "relationships")
 
 

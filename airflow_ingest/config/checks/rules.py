@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from airflow_ingest.config.batch_sql import BATCH
@@ -20,11 +20,16 @@ _BROKEN = ("unterminated character set", "missing ), unterminated subpattern", "
 
 def check_rules(quality: dict[str, Any], at: KeyPath, report: Report, columns: Names | None) -> None:
     """Check the rules of a table whose columns are `columns` (None: not known)."""
-    rules = quality.get("rules")
-    for index, rule in enumerate(rules if isinstance(rules, list) else ()):
-        kinds = rule.keys() & RULES.keys() if isinstance(rule, dict) else ()
+    for index, rule in each_rule(quality):
+        kinds = rule.keys() & RULES.keys()
         if len(kinds) == 1:
             _check_rule(rule, next(iter(kinds)), (*at, "rules", index), report, columns)
+
+
+def each_rule(quality: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rules of a `quality` block that are mappings, each with its place among all."""
+    rules = quality.get("rules")
+    return ((i, rule) for i, rule in enumerate(rules if isinstance(rules, list) else ()) if isinstance(rule, dict))
 
 
 def _check_rule(rule: dict[str, Any], kind: str, at: KeyPath, report: Report, columns: Names | None) -> None:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from airflow_ingest.config import Gold, Quality
 from airflow_ingest.config.rules import AnyRule
 from airflow_ingest.lakehouse.model import RuleResult
-from airflow_ingest.lakehouse.quality import batch_rules
-from airflow_ingest.lakehouse.quality.questions import Asked, Questions
+from airflow_ingest.lakehouse.quality.questions import Questions, failing, results
 from airflow_ingest.lakehouse.quality.results import Judgement
-from airflow_ingest.lakehouse.quality.row_rules import failing_condition, outcome
+from airflow_ingest.lakehouse.quality.row_rules import failing_condition
 
 _ROWS = "rows"
 
@@ -56,16 +54,9 @@ def _on_keys(gold: Gold) -> list[AnyRule]:
 def _evaluate(
     rules: Sequence[AnyRule], rows: DataFrame, moment: datetime, past: Mapping[str, Sequence[float]]
 ) -> tuple[int, list[RuleResult]]:
-    asked: list[Asked] = [(index, rule, "true") for index, rule in enumerate(rules) if rule.scope == "batch"]
-    questions = Questions.of(asked, rows)
-    broken = {f"r{n}": f"count_if({failing_condition(rule)})" for n, rule in enumerate(rules) if rule.scope == "row"}
-    aggregates = {_ROWS: "count(1)", **broken, **questions.aggregates}
-    first, *others = (F.expr(sql).alias(alias) for alias, sql in aggregates.items())
-    measured: dict[str, Any] = questions.rows.agg(first, *others).collect()[0].asDict()
-    measured |= questions.answers(asked, rows.columns)
-    return int(measured[_ROWS]), [
-        batch_rules.judge(rule, index, measured, moment, past.get(rule.name, ()))
-        if rule.scope == "batch"
-        else outcome(rule, int(measured[f"r{index}"]))
-        for index, rule in enumerate(rules)
-    ]
+    asked = Questions.of(((n, rule, "true") for n, rule in enumerate(rules) if rule.scope == "batch"), rows)
+    of_rows = {
+        failing(n): f"count_if({failing_condition(rule)})" for n, rule in enumerate(rules) if rule.scope == "row"
+    }
+    measured = replace(asked, aggregates={_ROWS: "count(1)", **of_rows, **asked.aggregates}).answers(rows.columns)
+    return int(measured[_ROWS]), results(rules, measured, moment, past)

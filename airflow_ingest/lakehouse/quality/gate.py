@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from pyspark.sql import Column, Observation, SparkSession
+from pyspark.sql import Observation, SparkSession
 from pyspark.sql import functions as F
 
 from airflow_ingest.config import Table
@@ -27,10 +27,9 @@ from airflow_ingest.lakehouse.model import (
     RunInfo,
     short_hash,
 )
-from airflow_ingest.lakehouse.quality import batch_rules
-from airflow_ingest.lakehouse.quality.questions import Asked, Questions
+from airflow_ingest.lakehouse.quality.questions import Questions, failing, results
 from airflow_ingest.lakehouse.quality.results import Judgement, past_values, record
-from airflow_ingest.lakehouse.quality.row_rules import failing_condition, outcome
+from airflow_ingest.lakehouse.quality.row_rules import failing_condition
 from airflow_ingest.lakehouse.settings import compiled, other_settings, rows_expected
 from airflow_ingest.lakehouse.silver.judged import (
     ACCEPTED,
@@ -70,7 +69,9 @@ def quality_gate(spark: SparkSession, lake: Lake, name: str, table: Table, run: 
     lookups = Lookups.of(spark, lake, table)
     with judging(spark), compiled(spark, rows_expected(history(spark, lake.bronze(name), 1))):
         judged = judge(spark, lake, name, table, batch, lookups)
-        measured = _measure_and_reject(spark, lake, table, run, judged, batch, rule_version(table))
+        asked = measuring(table, judged)
+        beside = asked.asked_beside(judged.columns)
+        measured = {**_measure_and_reject(spark, lake, table, run, asked, batch), **beside}
     found = outcome_of(table, judged, batch, measured, past_values(spark, lake, name, table.quality.rules, batch.id))
     found = found.model_copy(update={"lookups": dict(lookups.versions), "seconds": time.monotonic() - started})
     record(spark, lake, run, Judgement.of(found))
@@ -90,7 +91,7 @@ def outcome_of(
         rejected=measured["rejected"],
         deduplicated=measured["deduplicated"],
     )
-    rules = _rule_results(table, measured, batch, past)
+    rules = results(table.quality.rules, measured, batch.order, past)
     reasons, decision = _decide(table, rows, rules, judged)
     if batch.released and decision == "block":
         reasons, decision = [f"released by hand in spite of: {reason}" for reason in reasons], "warn"
@@ -117,20 +118,16 @@ def rule_version(table: Table) -> str:
 
 def measuring(table: Table, judged: Judged) -> Questions:
     """What is to be asked of the batch: aggregates that answer every rule in one pass."""
-    asked = Questions.of(_batch_rules(table), judged.rows.withColumn(_BROKEN, F.expr(_LABELS)))
+    rules = ((index, rule, _base(rule)) for index, rule in _rules(table, "batch"))
+    asked = Questions.of(rules, judged.rows.withColumn(_BROKEN, F.expr(_LABELS)))
     return replace(asked, aggregates={**_aggregates(table, judged), **asked.aggregates})
 
 
-def asked_beside(table: Table, judged: Judged, asked: Questions) -> Mapping[str, Any]:
-    """What rules say that need another pass over the batch, or cannot be worked out."""
-    return asked.answers(_batch_rules(table), judged.columns)
-
-
 def _measure_and_reject(
-    spark: SparkSession, lake: Lake, table: Table, run: RunInfo, judged: Judged, batch: Batch, fingerprint: str
+    spark: SparkSession, lake: Lake, table: Table, run: RunInfo, asked: Questions, batch: Batch
 ) -> Mapping[str, Any]:
-    asked = measuring(table, judged)
-    rows, (first, *others) = asked.rows, _columns(asked)
+    fingerprint = rule_version(table)
+    rows, (first, *others) = asked.rows, asked.columns
     letters = dead_letters(rows, batch, run, fingerprint)
     path = lake.dlq(batch.table)
     ensure(spark, lake, path, letters, columns=(), partition_by=(PROCESSING_DATE,))
@@ -145,29 +142,17 @@ def _measure_and_reject(
         run=run.run_id,
         fixes=has_fixes(commits),
     )
-    beside = asked_beside(table, judged, asked)
     if not place.first:
         rows = with_letter_ids(rows, batch.table)
         merge_letters(spark, path, dead_letters(rows, batch, run, fingerprint), rows, batch, stamp)
-        return {**rows.agg(first, *others).collect()[0].asDict(), **beside}
+        return rows.agg(first, *others).collect()[0].asDict()
     seen = Observation()
     letters = dead_letters(rows.observe(seen, first, *others), batch, run, fingerprint)
     with _observing(spark):
         stamped(letters.write.format("delta").mode("append"), stamp).option("mergeSchema", True).save(path)
     if written(spark, path, stamp).metadata["batch"] != stamp.metadata["batch"]:
-        # a twin wrote the same letters first: ours were not run
-        return {**rows.agg(first, *others).collect()[0].asDict(), **beside}
-    return {**seen.get, **beside}
-
-
-def _columns(asked: Questions) -> list[Column]:
-    return [F.expr(sql).alias(alias) for alias, sql in asked.aggregates.items()]
-
-
-def measured_now(table: Table, judged: Judged) -> Mapping[str, Any]:
-    """What `measuring` asks, answered without a write."""
-    asked = measuring(table, judged)
-    return {**asked.rows.agg(*_columns(asked)).collect()[0].asDict(), **asked_beside(table, judged, asked)}
+        return rows.agg(first, *others).collect()[0].asDict()  # a twin wrote the same letters first: ours were not run
+    return seen.get
 
 
 @contextmanager
@@ -189,7 +174,7 @@ def _aggregates(table: Table, judged: Judged) -> dict[str, str]:
     for index, label in enumerate(_labels(judged)):
         aggregates[f"c{index}"] = f"count_if(array_contains({_BROKEN}, {literal(label)}))"
     for index, rule in _rules(table, "row"):
-        aggregates[f"r{index}"] = f"count_if({_JUDGEABLE} AND {failing_condition(rule)})"
+        aggregates[failing(index)] = f"count_if({_JUDGEABLE} AND {failing_condition(rule)})"
     for index, name in enumerate(_pruning_columns(table)):
         for side in ("min", "max"):
             aggregates[f"p{index}_{side}"] = as_text(f"{side}(CASE WHEN {PUBLISHED} THEN {quote(name)} END)")
@@ -200,25 +185,10 @@ def _rules(table: Table, scope: str) -> list[tuple[int, Any]]:
     return [(index, rule) for index, rule in enumerate(table.quality.rules) if rule.scope == scope]
 
 
-def _batch_rules(table: Table) -> list[Asked]:
-    return [(index, rule, _base(rule)) for index, rule in _rules(table, "batch")]
-
-
 def _base(rule: Any) -> str:
     """The rows that a batch rule looks at. Deletions have nothing to look at, but they are rows that came."""
     rows = _WELL_FORMED if rule.of == "all" else PUBLISHED
     return rows if rule.kind == "row_count" else f"({rows} AND NOT {DELETES})"
-
-
-def _rule_results(
-    table: Table, measured: Mapping[str, Any], batch: Batch, past: Mapping[str, Sequence[float]]
-) -> list[RuleResult]:
-    return [
-        batch_rules.judge(rule, index, measured, batch.order, past.get(rule.name, ()))
-        if rule.scope == "batch"
-        else outcome(rule, int(measured[f"r{index}"]))
-        for index, rule in enumerate(table.quality.rules)
-    ]
 
 
 def _decide(table: Table, rows: RowCounts, rules: list[RuleResult], judged: Judged) -> tuple[list[str], Any]:

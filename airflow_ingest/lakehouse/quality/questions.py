@@ -1,16 +1,19 @@
-"""What batch rules ask of rows: the aggregates of one pass, and the queries that need another."""
+"""What rules ask of rows, in one pass for the aggregates and one for each other query, and what they say then."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from airflow_ingest.lakehouse.quality.batch_rules import ANSWER, ERROR, alias, measures
-from airflow_ingest.lakehouse.quality.sql_rules import as_measure, asked_beside, unsound
+from airflow_ingest.lakehouse.model import RuleResult
+from airflow_ingest.lakehouse.quality.batch_rules import ANSWER, ERROR, alias, judge, measures
+from airflow_ingest.lakehouse.quality.row_rules import outcome
+from airflow_ingest.lakehouse.quality.sql_rules import as_measure, asked_beside, query_of, unsound
 
 Asked = tuple[int, Any, str]
 """A batch rule: its place among all rules, itself, and the condition on the rows that it looks at."""
@@ -18,28 +21,63 @@ Asked = tuple[int, Any, str]
 
 @dataclass(frozen=True)
 class Questions:
-    """The `aggregates` to take over `rows`, by the names that `judge` knows; `errors` are answers already."""
+    """The `aggregates` to take over `rows`, by the names that `judge` knows.
+
+    `errors` are answers already; `others` have an author's SQL that is no aggregate, and are asked beside.
+    """
 
     rows: DataFrame
     aggregates: Mapping[str, str]
     errors: Mapping[str, str]
+    others: tuple[Asked, ...]
 
     @classmethod
-    def of(cls, rules: Sequence[Asked], rows: DataFrame) -> Questions:
+    def of(cls, rules: Iterable[Asked], rows: DataFrame) -> Questions:
         """The questions of `rules`."""
         aggregates: dict[str, str] = {}
         authored: dict[int, str] = {}
-        for index, rule, base in rules:
+        others: list[Asked] = []
+        for asked in rules:
+            index, rule, base = asked
             found = measures(rule, index, base)
             for column, sql in found.columns.items():
                 rows = rows.withColumn(column, F.expr(sql))
             aggregates |= found.aggregates
             if own := as_measure(rule, base):
                 authored[index] = own
+            elif query_of(rule):
+                others.append(asked)
         refused = unsound(rows, authored)
         aggregates |= {alias(index, ANSWER): sql for index, sql in authored.items() if index not in refused}
-        return cls(rows, aggregates, {alias(index, ERROR): error for index, error in refused.items()})
+        errors = {alias(index, ERROR): error for index, error in refused.items()}
+        return cls(rows, aggregates, errors, tuple(others))
 
-    def answers(self, rules: Sequence[Asked], columns: Sequence[str]) -> dict[str, Any]:
-        """What is known without the aggregates: see `asked_beside`."""
-        return {**self.errors, **asked_beside(self.rows, rules, columns)}
+    @property
+    def columns(self) -> list[Column]:
+        """The aggregates, ready for Spark."""
+        return [F.expr(sql).alias(name) for name, sql in self.aggregates.items()]
+
+    def asked_beside(self, columns: Sequence[str]) -> dict[str, Any]:
+        """What is known without the aggregates: see `lakehouse.quality.sql_rules.asked_beside`."""
+        return {**self.errors, **asked_beside(self.rows, self.others, columns)}
+
+    def answers(self, columns: Sequence[str]) -> dict[str, Any]:
+        """All that was asked, in a pass for the aggregates and one for each of the others."""
+        return {**self.rows.agg(*self.columns).collect()[0].asDict(), **self.asked_beside(columns)}
+
+
+def results(
+    rules: Sequence[Any], measured: Mapping[str, Any], moment: datetime, past: Mapping[str, Sequence[float]]
+) -> list[RuleResult]:
+    """The outcome of each of `rules`; how many rows break one on rows was `measured` as `failing` names it."""
+    return [
+        judge(rule, index, measured, moment, past.get(rule.name, ()))
+        if rule.scope == "batch"
+        else outcome(rule, int(measured[failing(index)]))
+        for index, rule in enumerate(rules)
+    ]
+
+
+def failing(index: int) -> str:
+    """Under which name it is measured how many rows break the rule on rows with that `index`."""
+    return f"r{index}"

@@ -79,25 +79,28 @@ def as_measure(rule: Any, base: str) -> str | None:
 
 def unsound(rows: DataFrame, aggregates: Mapping[int, str]) -> dict[int, str]:
     """What Spark says against those of the rules' `aggregates` over `rows` that it refuses."""
-    errors: dict[int, str] = {}
-    for index, sql in aggregates.items():
-        try:
-            rows.agg(F.expr(sql)).schema  # noqa: B018 - asks for the analysis
-        except AnalysisException as error:
-            errors[index] = brief(error)
-    return errors
+    if not aggregates or _refusal(rows, aggregates.values()) is None:
+        return {}
+    return {index: refusal for index, sql in aggregates.items() if (refusal := _refusal(rows, [sql]))}
+
+
+def _refusal(rows: DataFrame, aggregates: Iterable[str]) -> str | None:
+    try:
+        rows.agg(*map(F.expr, aggregates)).schema  # noqa: B018 - asks for the analysis
+    except AnalysisException as error:
+        return brief(error)
+    return None
 
 
 def asked_beside(rows: DataFrame, rules: Iterable[tuple[int, Any, str]], columns: Sequence[str]) -> dict[str, Any]:
-    """The answers to those of `rules` (index, rule, the rows that it looks at) for which there is no `as_measure`.
+    """The answers to `rules` (index, rule, the rows that it looks at) with a query for which there is no `as_measure`.
 
     They see the `columns` of `rows` as the relation `batch`.
     """
     answers: dict[str, Any] = {}
     for index, rule, base in rules:
         query = query_of(rule)
-        if query is None or as_measure(rule, base):
-            continue
+        assert query is not None
         rows.where(F.expr(base)).select(*map(quote, columns)).createOrReplaceTempView(BATCH)
         try:
             found = rows.sparkSession.sql(query).limit(2).collect()

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Sequence
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, DataType, MapType, StringType, StructField, StructType
+from pyspark.sql.types import DataType, StringType, StructField, StructType
 
 from airflow_ingest.config.table import Images
 from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS
 from airflow_ingest.lakehouse.errors import SchemaMismatch
+from airflow_ingest.lakehouse.fitting import NESTED
 from airflow_ingest.lakehouse.schemas import ddl
 from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD
 from airflow_ingest.lakehouse.sql import literal, quote
@@ -78,8 +79,7 @@ def _field(image: str, kind: DataType, field: str, other: DataType) -> str:
     if isinstance(kind, StructType):
         return "NULL"
     text, like = f"{_value(image, kind)}[{literal(field)}]", _of(other, field)
-    nested = like is not None and isinstance(like.dataType, StructType | ArrayType | MapType)
-    return f"from_json({text}, {literal(ddl(like.dataType))})" if like and nested else text
+    return f"from_json({text}, {literal(ddl(like.dataType))})" if like and isinstance(like.dataType, NESTED) else text
 
 
 def _of(kind: DataType, field: str) -> StructField | None:

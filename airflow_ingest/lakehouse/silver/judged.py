@@ -159,8 +159,9 @@ def judge_rows(
         missing_columns(f"silver.{made_by}", silver, source, lenient=False)
     helpers = {BATCH_ID, SOURCE_FILE, RECORD_HASH, BATCH_ORDER, *carry}
     known = {name.lower() for name in source}
+    optional = flags(silver)
     for absent in (name for name in needed_columns(silver) if name.lower() not in known):
-        rows = rows.withColumn(absent, F.lit(None) if absent in flags(silver) else F.lit(None).cast("string"))
+        rows = rows.withColumn(absent, F.lit(None) if absent in optional else F.lit(None).cast("string"))
     columns = project(silver, source)
     own = in_types(rows, [column for column in columns if not column.looked_up])
     others = [column for column in columns if column.looked_up]

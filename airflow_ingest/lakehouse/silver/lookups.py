@@ -48,7 +48,7 @@ class Lookups:
         for name, column in _looked_up(silver):
             assert column.lookup is not None
             by_table.setdefault((column.lookup.table, column.lookup.key), {})[name] = column.lookup.take
-        kinds = {field.name.lower(): field.dataType.simpleString() for field in rows.schema.fields}
+        kinds = _kinds(rows)
         for index, ((table, key), takes) in enumerate(by_table.items()):
             found = self._read(table, key, takes, f"{_KEY}_{index}", kinds[key.lower()])
             rows = rows.join(found, F.col(quote(key)) == F.col(f"{_KEY}_{index}"), "left").drop(f"{_KEY}_{index}")
@@ -56,10 +56,11 @@ class Lookups:
 
     def related(self, rows: DataFrame, rules: Iterable[Rule]) -> DataFrame:
         """`rows` with a column `known_as` for each of `rules` that is a relationship: NULL where there is none."""
-        for rule in (rule for rule in rules if isinstance(rule, RelationshipsRule)):
+        relationships = [rule for rule in rules if isinstance(rule, RelationshipsRule)]
+        kinds = _kinds(rows) if relationships else {}
+        for rule in relationships:
             spec, alias, known = rule.relationships, f"{_KEY}_{rule.name}", known_as(rule.name)
-            kind = next(f.dataType for f in rows.schema.fields if f.name.lower() == spec.column.lower()).simpleString()
-            there = self._keys(spec.table, spec.key, alias, kind).withColumn(known, F.lit(True))
+            there = self._keys(spec.table, spec.key, alias, kinds[spec.column.lower()]).withColumn(known, F.lit(True))
             rows = rows.join(there, F.col(quote(spec.column)) == F.col(quote(alias)), "left").drop(alias)
         return rows
 
@@ -106,6 +107,11 @@ def as_sql(column: Column) -> str:
     assert column.lookup is not None
     key = quote(column.lookup.key)
     return f"(SELECT {quote(column.lookup.take)} FROM {column.lookup.table} AS l WHERE l.{key} = {key})"
+
+
+def _kinds(rows: DataFrame) -> Mapping[str, str]:
+    """The types of the columns of `rows`, by their names in lower case."""
+    return {field.name.lower(): field.dataType.simpleString() for field in rows.schema.fields}
 
 
 def _as(key: str, kind: str) -> SparkColumn:

@@ -9,12 +9,12 @@ from itertools import chain
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, DataType, FractionalType, MapType, StructType
+from pyspark.sql.types import DataType, FractionalType, StringType
 
 from airflow_ingest.config import Column, Silver
 from airflow_ingest.lakehouse.errors import SchemaMismatch
 from airflow_ingest.lakehouse.expressions import losses, source_columns
-from airflow_ingest.lakehouse.fitting import RESCUED, Fit, Fitting
+from airflow_ingest.lakehouse.fitting import NESTED, RESCUED, Fit, Fitting
 from airflow_ingest.lakehouse.silver.lookups import found
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.tables import CHANGE_COLUMNS
@@ -177,6 +177,8 @@ def in_types(rows: DataFrame, columns: Sequence[Projected]) -> list[Projected]:
     Those of a nested type are made of their fields by name: a cast takes them by their place. Text that is made of
     an object is JSON, and a whole number is not made of one with a fraction.
     """
+    if not any(column.wanted for column in columns):
+        return list(columns)
     known = {quote(field.name).lower(): field.dataType for field in rows.schema.fields}
     made = [column for column in columns if column.wanted and "<" in column.wanted]
     asked = chain.from_iterable((column.sql, f"cast(NULL AS {column.wanted})") for column in made)
@@ -196,8 +198,8 @@ def in_types(rows: DataFrame, columns: Sequence[Projected]) -> list[Projected]:
 
 def _cast(value: str, wanted: str, got: DataType | None) -> Fit:
     """The SQL `value` as one of the type `wanted`, which is not nested; the type that it has, `got`, may be unknown."""
-    if isinstance(got, StructType | ArrayType | MapType) and wanted.lower() == "string":
-        return Fit(f"to_json({value})", "false")
+    if isinstance(got, NESTED) and wanted.lower() == "string":
+        return Fitting(exact=False).fit(value, got, StringType())
     there = f"try_cast({value} AS {wanted})"
     if isinstance(got, FractionalType) and wanted.lower() in _WHOLE:
         return Fit(there, f"({value} IS NOT NULL AND NOT coalesce({there} = {value}, false))")

@@ -47,9 +47,7 @@ def found(spark: SparkSession, rows: list[Row], *specs: Any, past: tuple[float, 
     frame = spark.createDataFrame(values, COLUMNS)
     asked = [(index, rule, "counts") for index, rule in enumerate(rules(*specs))]
     questions = Questions.of(asked, frame)
-    aggregates = [f"{sql} AS {name}" for name, sql in questions.aggregates.items()]
-    measured = questions.rows.selectExpr(*aggregates).collect()[0].asDict()
-    measured |= questions.answers(asked, frame.columns)
+    measured = questions.answers(frame.columns)
     return [judge(rule, index, measured, END, past) for index, rule, _ in asked]
 
 
