@@ -1,5 +1,6 @@
 """The YAML language: models, loading with positions, errors. Imports neither Airflow nor Spark."""
 
+from airflow_ingest.config.custom import CustomRule
 from airflow_ingest.config.errors import ConfigError, IngestError, Mistake
 from airflow_ingest.config.gold import Aggregate, Dates, Dimension, Gold, Over
 from airflow_ingest.config.loader import load_pipeline, parse_gold, parse_pipeline, parse_table
@@ -35,6 +36,7 @@ __all__ = [
     "Bronze",
     "Column",
     "ConfigError",
+    "CustomRule",
     "Dates",
     "DeltaTable",
     "Dimension",

@@ -17,6 +17,7 @@ from airflow_ingest.config.env import expand
 from airflow_ingest.config.errors import ConfigError, Mistake
 from airflow_ingest.config.gold import Gold
 from airflow_ingest.config.messages import report_errors
+from airflow_ingest.config.packs import with_rules, with_table_rules
 from airflow_ingest.config.pipeline import Pipeline
 from airflow_ingest.config.report import Report
 from airflow_ingest.config.table import Table
@@ -63,6 +64,7 @@ def parse_pipeline(text: str, *, file: str, env: Mapping[str, str] | None = None
         data = expand(data, os.environ if env is None else env, report)
     if data.get("defaults"):
         data = _with_defaults(data)
+    data = with_rules(data, report)
     check_pipeline(data, report, stem)
     return _validate(Pipeline, data, report)
 
@@ -75,7 +77,7 @@ def parse_table(spec: Mapping[str, Any], *, name: str = "table") -> Table:
     :raises ConfigError: with every mistake; its mistakes have no line.
     """
     report = Report(name)
-    data = dict(spec)
+    data = with_table_rules(dict(spec), (), report)
     check_table(data, (), report)
     return _validate(Table, data, report)
 
@@ -88,7 +90,7 @@ def parse_gold(spec: Mapping[str, Any], *, name: str = "gold") -> Gold:
     :raises ConfigError: with every mistake; its mistakes have no line.
     """
     report = Report(name)
-    data = dict(spec)
+    data = with_table_rules(dict(spec), (), report)
     check_gold(data, (), report, None)
     return _validate(Gold, data, report)
 

@@ -10,21 +10,22 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from airflow_ingest.config._yaml import BOOLEAN_WORDS
+from airflow_ingest.config.custom import custom_kinds
 from airflow_ingest.config.pipeline import AssetSchedule
 from airflow_ingest.config.report import Report
-from airflow_ingest.config.rules import RULES
+from airflow_ingest.config.rules import KEYS_OF_ALL, RULES
 from airflow_ingest.config.values import KeyPath, nearest, one_of, quote
 
 Sentence = tuple[str, str]
 
 
-def report_errors(error: ValidationError, model: type[BaseModel], report: Report) -> None:
-    """Add every error of a validation to the report."""
+def report_errors(error: ValidationError, model: type[BaseModel], report: Report, at: KeyPath = ()) -> None:
+    """Add every error of a validation to the report; what was validated stands at the path `at`."""
     errors = error.errors(include_url=False)
     unknown = [details["loc"] for details in errors if details["type"] == "extra_forbidden"]
     for details in errors:
         loc, kind = details["loc"], details["type"]
-        path: KeyPath = tuple(step for step in loc if not str(step).startswith("@"))
+        path: KeyPath = (*at, *(step for step in loc if not str(step).startswith("@")))
         if kind == "extra_forbidden":
             known = _known_keys(model, loc[:-1])
             hint = nearest(path[-1], known) or f"Known keys: {', '.join(known)}."
@@ -83,10 +84,11 @@ def _rule(value: Any, context: dict[str, Any]) -> Sentence:
     given = [key for key in value if key in RULES]
     if given:
         return f"one rule has {len(given)} kinds: {one_of(given, 'and')}", "Write them as separate rules."
-    unknown = [key for key in value if key not in ("name", "severity", "of")]
+    unknown = [key for key in value if key not in KEYS_OF_ALL]
     if not unknown:
         return "this rule says nothing", f"Give it one of {kinds}."
-    hint = next((found for key in unknown if (found := nearest(key, RULES))), f"Kinds of rules: {kinds}.")
+    known = [*RULES, *custom_kinds()]
+    hint = next((found for key in unknown if (found := nearest(key, known))), f"Kinds of rules: {one_of(known)}.")
     return f"{quote(unknown[0])} is no kind of rule", hint
 
 

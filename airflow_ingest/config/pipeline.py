@@ -10,6 +10,7 @@ from pydantic import Discriminator, Field, PlainValidator, Tag, ValidationInfo, 
 
 from airflow_ingest.config.block import Block
 from airflow_ingest.config.gold import Gold
+from airflow_ingest.config.rules import AnyRule
 from airflow_ingest.config.table import Sla, Table
 from airflow_ingest.config.values import Duration, Email, Setting, quote, wrong
 
@@ -118,6 +119,9 @@ class Pipeline(Block):
     defaults: dict[str, Any] = Field({}, description="A table's keys that are merged into every table below.")
     tables: dict[str, Table] = Field(min_length=1, description="The tables, by name.")
     gold: dict[str, Gold] = Field({}, description="The tables made from silver, by name.")
+    rule_packs: dict[str, list[AnyRule]] = Field(
+        {}, description="Rules that tables share, by the pack's name, which they give under `quality.packs`."
+    )
 
     def masked(self, table: str) -> tuple[str, ...]:
         """The columns of a table, such as `silver.orders`, whose values are shown nowhere.

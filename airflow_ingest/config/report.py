@@ -37,6 +37,11 @@ class Report:
         self._served = served
         self._mistakes: dict[tuple[int, int, str, str], Mistake] = {}
         self._unserved: set[KeyPath] = set()
+        self._moved: dict[KeyPath, KeyPath] = {}
+
+    def move(self, path: KeyPath, written: KeyPath) -> None:
+        """Say that what is at `path` now stands at `written` in the file."""
+        self._moved[path] = written
 
     def add(self, path: KeyPath, problem: str, hint: str = "", *, at_key: bool = False) -> None:
         """Note a mistake in the value at `path`, or in its key; none beside a part that is not served anyway."""
@@ -58,7 +63,9 @@ class Report:
         if self._root is None:
             return self.add(path, problem, hint)
         _, node, shown = self._locate(path)
-        line, column = self._inside(node, value, offset) if isinstance(node, ScalarNode) else (1, 1)
+        if not isinstance(node, ScalarNode):
+            return self.add(path, problem, hint)
+        line, column = self._inside(node, value, offset)
         return self.add_at(line, column, shown, problem, hint)
 
     def add_at(self, line: int, column: int, path: KeyPath, problem: str, hint: str = "") -> None:
@@ -98,6 +105,7 @@ class Report:
     def _locate(self, path: KeyPath) -> tuple[Node | None, Node, KeyPath]:
         """Find the nearest node of a path; a table's path that the table does not write is sought in `defaults`."""
         assert self._root is not None
+        path = self._as_written(path)
         key, node, done = _yaml.find(self._root, path)
         if path[:1] == ("tables",) and 2 <= done < len(path):
             inherited = ("defaults", *path[2:])
@@ -106,6 +114,12 @@ class Report:
                 (key, node, done), path = found, inherited
         missing = done + 1 if isinstance(node, MappingNode) else done
         return key, node, path[:missing]
+
+    def _as_written(self, path: KeyPath) -> KeyPath:
+        for length in range(len(path), 0, -1) if self._moved else ():
+            if path[:length] in self._moved:
+                return (*self._moved[path[:length]], *path[length:])
+        return path
 
     def _inside(self, node: ScalarNode, value: str, offset: int) -> tuple[int, int]:
         start = node.start_mark

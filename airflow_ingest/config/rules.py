@@ -277,6 +277,10 @@ RULES: dict[str, type[Rule]] = {
 }
 
 
+KEYS_OF_ALL = frozenset(BatchRule.model_fields)
+"""The keys that stand beside a rule's kind."""
+
+
 def kind_of(rule: Any) -> str | None:
     """Return which kind of rule a mapping is, or None where it is none or several."""
     if isinstance(rule, Rule):
@@ -308,6 +312,17 @@ class Quality(Block):
     max_reject_rate: Rate | None = Field(
         None, description="More rejected rows than this share and the batch is held. Left out: no limit."
     )
+    alert_reject_rate: Rate = Field(0.05, description="More rejected rows than this share and people are warned.")
+    min_pass_rate: Rate = Field(
+        0.9,
+        description="Fewer rows than this share that are accepted and break no rule of severity `warning` either, and "
+        "people are warned.",
+    )
+    packs: list[str] = Field(
+        [],
+        description="Packs of rules from `rule_packs`, or of an installed package. A rule below takes the place of one "
+        "of theirs that has its name.",
+    )
     rules: list[AnyRule] = Field([], description="The rules, in the order in which reports list them.")
 
     @field_validator("rules")
@@ -318,12 +333,11 @@ class Quality(Block):
         if len(taken) < len(given):
             twice = next(name for name in given if given.count(name) > 1)
             raise wrong(f"two rules are named {quote(twice)}", "Reports tell rules apart by their names.")
-        return [
-            rule if rule.name else rule.model_copy(update={"name": _free_name(rule.title, taken)}) for rule in rules
-        ]
+        return [rule if rule.name else rule.model_copy(update={"name": free_name(rule.title, taken)}) for rule in rules]
 
 
-def _free_name(title: str, taken: set[str]) -> str:
+def free_name(title: str, taken: set[str]) -> str:
+    """`title`, with a number where it is among `taken`, which then has it."""
     name = next(name for name in _numbered(title) if name not in taken)
     taken.add(name)
     return name

@@ -312,6 +312,11 @@ class Table(Block):
     quality: Quality = Field(Quality(), description="What a batch must look like before it is published.")
 
     @property
+    def gated(self) -> bool:
+        """Whether a gate judges its batches: one that stops at bronze needs rules for that, or a limit."""
+        return self.silver is not None or bool(self.quality.rules) or self.quality.max_reject_rate is not None
+
+    @property
     def looked_up(self) -> tuple[str, ...]:
         """The tables of the pipeline whose silver this one reads, each once: by lookups, its SQL or its rules."""
         columns = (self.silver.columns if self.silver else None) or {}

@@ -15,7 +15,7 @@ from airflow_ingest.config.checks.names import (
     quote_part,
     report_sql,
 )
-from airflow_ingest.config.checks.rules import check_rules, each_rule
+from airflow_ingest.config.checks.rules import RATES, check_rules, each_rule
 from airflow_ingest.config.dates import DATE_COLUMNS
 from airflow_ingest.config.gold import Gold
 from airflow_ingest.config.report import Report, block, is_absent, texts
@@ -49,14 +49,15 @@ def check_gold(gold: dict[str, Any], at: KeyPath, report: Report, lake: Lake | N
     _check_order(gold, at, report)
     _check_load(gold, at, report)
     check_rules(block(gold, "quality"), (*at, "quality"), report, columns)
-    for index, rule in each_rule(block(gold, "quality")):
+    for index, rule in each_rule(block(gold, "quality").get("rules")):
         if rule.get("relationships") is not None:
             hint = "Join that table in the query, and expect that it has a row."
             path = (*at, "quality", "rules", index, "relationships")
             report.add(path, "relationships is for the rules of tables, not of gold", hint, at_key=True)
-    if block(gold, "quality").get("max_reject_rate") is not None:
-        hint = "Gold rejects no rows: its rules hold the whole result."
-        report.add((*at, "quality", "max_reject_rate"), "max_reject_rate has no use in gold", hint, at_key=True)
+    for key in RATES:
+        if block(gold, "quality").get(key) is not None:
+            hint = "Gold rejects no rows: its rules hold the whole result."
+            report.add((*at, "quality", key), f"{key} has no use in gold", hint, at_key=True)
 
 
 def gold_columns(gold: dict[str, Any], what: str) -> Names | None:

@@ -56,7 +56,7 @@ def _lookups(tables: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any],
 def _related(tables: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], KeyPath]]:
     """The relationships that the rules of tables name."""
     for name, table in tables.items():
-        for index, rule in each_rule(block(table, "quality")) if isinstance(table, dict) else ():
+        for index, rule in each_rule(block(table, "quality").get("rules")) if isinstance(table, dict) else ():
             if related := block(rule, "relationships"):
                 yield name, related, ("tables", name, "quality", "rules", index, "relationships")
 

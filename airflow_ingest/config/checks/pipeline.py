@@ -12,6 +12,7 @@ from airflow_ingest.config.checks.dimensions import VERSIONED
 from airflow_ingest.config.checks.gold import check_gold, gold_columns, gold_inputs
 from airflow_ingest.config.checks.lookups import check_lookups
 from airflow_ingest.config.checks.names import Names
+from airflow_ingest.config.checks.rules import check_each
 from airflow_ingest.config.checks.silver import silver_columns
 from airflow_ingest.config.checks.table import check_table
 from airflow_ingest.config.errors import IngestError
@@ -33,6 +34,8 @@ def check_pipeline(data: dict[str, Any], report: Report, stem: str) -> None:
     if isinstance(lake, str) and ("{{" in lake or not lake.strip()):
         report.add(("lake",), "Jinja is rendered in source.files only" if lake.strip() else "must not be empty")
     _check_retries(block(data, "retries"), report)
+    for name, rules in block(data, "rule_packs").items():
+        check_each(rules, ("rule_packs", name), report, None)
     tables = block(data, "tables")
     for name, table in tables.items():
         _check_table_name(name, ("tables", name), report)

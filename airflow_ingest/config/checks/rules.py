@@ -6,30 +6,48 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from pydantic_core import PydanticCustomError
+
 from airflow_ingest.config.batch_sql import BATCH
 from airflow_ingest.config.checks.names import Names, check_expression, check_list, quote_part, report_sql
 from airflow_ingest.config.report import Report, block
 from airflow_ingest.config.rules import RULES
 from airflow_ingest.config.sql import has_aggregate, parse_query
-from airflow_ingest.config.values import KeyPath, quote
+from airflow_ingest.config.values import KeyPath, format_rate, parse_rate, quote
 
+RATES = ("max_reject_rate", "alert_reject_rate", "min_pass_rate")
 _WITH_COLUMN = frozenset({"accepted_values", "range", "pattern", "null_rate", "freshness", "relationships"})
 # What neither Java nor Python takes as a regular expression; beyond these, their languages differ.
 _BROKEN = ("unterminated character set", "missing ), unterminated subpattern", "unbalanced parenthesis")
 
 
 def check_rules(quality: dict[str, Any], at: KeyPath, report: Report, columns: Names | None) -> None:
-    """Check the rules of a table whose columns are `columns` (None: not known)."""
-    for index, rule in each_rule(quality):
+    """Check the rates and rules of a table whose columns are `columns` (None: not known)."""
+    _check_rates(quality, at, report)
+    check_each(quality.get("rules"), (*at, "rules"), report, columns)
+
+
+def check_each(rules: Any, at: KeyPath, report: Report, columns: Names | None) -> None:
+    """Check a list of rules on a table whose columns are `columns` (None: not known)."""
+    for index, rule in each_rule(rules):
         kinds = rule.keys() & RULES.keys()
         if len(kinds) == 1:
-            _check_rule(rule, next(iter(kinds)), (*at, "rules", index), report, columns)
+            _check_rule(rule, next(iter(kinds)), (*at, index), report, columns)
 
 
-def each_rule(quality: dict[str, Any]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The rules of a `quality` block that are mappings, each with its place among all."""
-    rules = quality.get("rules")
+def each_rule(rules: Any) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Those of a list of rules that are mappings, each with its place among all."""
     return ((i, rule) for i, rule in enumerate(rules if isinstance(rules, list) else ()) if isinstance(rule, dict))
+
+
+def _check_rates(quality: dict[str, Any], at: KeyPath, report: Report) -> None:
+    try:
+        alert, limit = parse_rate(quality["alert_reject_rate"]), parse_rate(quality["max_reject_rate"])
+    except (KeyError, PydanticCustomError):
+        return
+    if alert >= limit:
+        problem = f"nobody is warned at {format_rate(alert)}: the batch is held from {format_rate(limit)} on"
+        report.add((*at, "alert_reject_rate"), problem, "Write a rate below max_reject_rate.")
 
 
 def _check_rule(rule: dict[str, Any], kind: str, at: KeyPath, report: Report, columns: Names | None) -> None:

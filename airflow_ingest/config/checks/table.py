@@ -43,8 +43,6 @@ def check_table(table: dict[str, Any], at: KeyPath, report: Report, *, schedule:
             check_text_order(silver, (*at, "silver"), report)
         if kinds == ["delta"] and block(table, "extract").get("mode") == "incremental":
             check_changes(silver, (*at, "silver"), report)
-    elif silver is None:
-        _check_bronze_only(quality, at, report)
     check_rules(quality, (*at, "quality"), report, columns)
 
 
@@ -154,11 +152,3 @@ def _check_masked_cursor(table: dict[str, Any], silver: dict[str, Any], at: KeyP
         if masked and isinstance(cursor, str) and str(column.get("from") or name).casefold() == cursor.casefold():
             problem = f"the cursor {quote(cursor)} is masked, and how far the table has got is written down in clear"
             report.add((*at, "extract", "cursor"), problem, "Name another cursor, or take the mask off.")
-
-
-def _check_bronze_only(quality: dict[str, Any], at: KeyPath, report: Report) -> None:
-    """Without silver nothing is published, so there is no gate yet that could hold or reject."""
-    for key in ("rules", "max_reject_rate"):
-        path = (*at, "quality", key)
-        if quality.get(key) and not report.is_inherited(path):
-            report.unserved(path, f"{quote(key)} for a table without silver")

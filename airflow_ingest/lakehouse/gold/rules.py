@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 
 from airflow_ingest.config import Gold, Quality
 from airflow_ingest.config.rules import AnyRule
-from airflow_ingest.lakehouse.model import RuleResult
+from airflow_ingest.lakehouse.model import Decision, RuleResult
 from airflow_ingest.lakehouse.quality.questions import Questions, failing, results
 from airflow_ingest.lakehouse.quality.results import Judgement
 from airflow_ingest.lakehouse.quality.row_rules import failing_condition
@@ -26,7 +26,8 @@ def judge_result(
     past: Mapping[str, Sequence[float]],
     beside: DataFrame | None = None,
 ) -> Judgement:
-    """What the rules of the gold table `name` say of its new `rows`: `block` if one of severity error is broken.
+    """What the rules of the gold table `name` say of its new `rows`: `block` if one of severity error is broken,
+    `warn` if one of severity warning is.
 
     `beside` are the rows of the table that stay as they are. A rule on the whole sees both; those on rows let them
     pass when they were new. With `load: merge` its keys are among the rules: no two new rows have the same ones, and
@@ -40,8 +41,9 @@ def judge_result(
     count, results = _evaluate(of_new, rows, moment, past)
     if beside is not None and of_all:
         results += _evaluate(of_all, rows.unionByName(beside, allowMissingColumns=True), moment, past)[1]
-    broken = any(not result.passed and result.severity == "error" for result in results)
-    return Judgement(f"gold.{name}", "", 0, tuple(results), "block" if broken else "pass", rows_read=count)
+    failed = {result.severity for result in results if not result.passed}
+    decision: Decision = "block" if "error" in failed else "warn" if "warning" in failed else "pass"
+    return Judgement(f"gold.{name}", "", 0, tuple(results), decision, rows_read=count)
 
 
 def _on_keys(gold: Gold) -> list[AnyRule]:

@@ -11,7 +11,7 @@ from typing import Any
 from pyspark.sql import Observation, SparkSession
 from pyspark.sql import functions as F
 
-from airflow_ingest.config import Table
+from airflow_ingest.config import Quality, Table
 from airflow_ingest.lakehouse.bronze import PROCESSING_DATE
 from airflow_ingest.lakehouse.commits import Place, generation, stamped, written
 from airflow_ingest.lakehouse.conflicts import replanned
@@ -20,6 +20,7 @@ from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import history, own_history
 from airflow_ingest.lakehouse.model import (
     Batch,
+    Decision,
     GateOutcome,
     PartitionRange,
     RowCounts,
@@ -63,7 +64,7 @@ def quality_gate(spark: SparkSession, lake: Lake, name: str, table: Table, run: 
     """Judges `batch`: rejected rows go to the DLQ, the outcome of every rule to `ops/quality_results`.
 
     The decision is `block` if a batch rule of severity error failed or more than `max_reject_rate` of the rows were
-    rejected, `warn` if a warning fired, else `pass`.
+    rejected, `warn` if a rule of severity warning did or a rate is one that people want to be told of, else `pass`.
     """
     started = time.monotonic()
     lookups = Lookups.of(spark, lake, table)
@@ -92,7 +93,7 @@ def outcome_of(
         deduplicated=measured["deduplicated"],
     )
     rules = results(table.quality.rules, measured, batch.order, past)
-    reasons, decision = _decide(table, rows, rules, judged)
+    reasons, decision = _decide(table, rows, rules, judged, measured["passing"])
     if batch.released and decision == "block":
         reasons, decision = [f"released by hand in spite of: {reason}" for reason in reasons], "warn"
     return GateOutcome(
@@ -170,6 +171,7 @@ def _aggregates(table: Table, judged: Judged) -> dict[str, str]:
         "rejected": f"count_if(size({ERRORS}) > 0)",
         "deduplicated": f"count_if({ACCEPTED} AND {RANK} > 1)",
         "deletions": f"count_if({PUBLISHED} AND {DELETES})",
+        "passing": f"count_if({ACCEPTED} AND NOT {_warned(table)})",
     }
     for index, label in enumerate(_labels(judged)):
         aggregates[f"c{index}"] = f"count_if(array_contains({_BROKEN}, {literal(label)}))"
@@ -179,6 +181,12 @@ def _aggregates(table: Table, judged: Judged) -> dict[str, str]:
         for side in ("min", "max"):
             aggregates[f"p{index}_{side}"] = as_text(f"{side}(CASE WHEN {PUBLISHED} THEN {quote(name)} END)")
     return aggregates
+
+
+def _warned(table: Table) -> str:
+    """Whether a row breaks a rule on rows of severity warning."""
+    broken = [failing_condition(rule) for _, rule in _rules(table, "row") if rule.severity == "warning"]
+    return f"(NOT {DELETES} AND ({' OR '.join(broken)}))" if broken else "false"
 
 
 def _rules(table: Table, scope: str) -> list[tuple[int, Any]]:
@@ -191,7 +199,9 @@ def _base(rule: Any) -> str:
     return rows if rule.kind == "row_count" else f"({rows} AND NOT {DELETES})"
 
 
-def _decide(table: Table, rows: RowCounts, rules: list[RuleResult], judged: Judged) -> tuple[list[str], Any]:
+def _decide(
+    table: Table, rows: RowCounts, rules: list[RuleResult], judged: Judged, passing: int
+) -> tuple[list[str], Decision]:
     scopes = {rule.name: rule.scope for rule in table.quality.rules}
     failed = [rule for rule in rules if not rule.passed]
     blocking = [
@@ -206,8 +216,22 @@ def _decide(table: Table, rows: RowCounts, rules: list[RuleResult], judged: Judg
     if blocking:
         return blocking, "block"
     warnings = [f"rule {rule.name}: {rule.message}" for rule in failed if rule.severity == "warning"]
+    warnings += _rates(table.quality, rows, passing)
     warnings += [f"the source has no column {name!r}: it is NULL in this batch" for name in judged.missing]
     return warnings, "warn" if warnings else "pass"
+
+
+def _rates(quality: Quality, rows: RowCounts, passing: int) -> list[str]:
+    """What people want to be told of: too many rejected rows, too few that meet every rule."""
+    told = []
+    rejected = rows.rejected / rows.read if rows.read else 0.0
+    if rejected > quality.alert_reject_rate:
+        told.append(f"{rejected:.2%} of the rows were rejected, more than {quality.alert_reject_rate:.2%}")
+    judged = rows.read - rows.filtered
+    only_rejected = told and passing == judged - rows.rejected
+    if judged and passing / judged < quality.min_pass_rate and not only_rejected:
+        told.append(f"{passing / judged:.2%} of the rows meet every rule, fewer than {quality.min_pass_rate:.2%}")
+    return told
 
 
 def _rejections(judged: Judged, measured: Mapping[str, Any]) -> dict[str, int]:
