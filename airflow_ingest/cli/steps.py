@@ -107,12 +107,11 @@ class Work:
             outcome = lakehouse.quality_gate(spark, lake, unit.target, table, self.run, batch)
             so_far.gates.append(outcome.to_dict())
             if outcome.decision == "block":
-                self._begin(unit, StepKind.HOLD)
-                held.append(lakehouse.hold_batch(spark, lake, unit.target, self.run, outcome))
-                continue
-            self._begin(unit, StepKind.MERGE)
-            merged = lakehouse.merge_silver(spark, lake, unit.target, table, self.run, batch, outcome)
-            so_far.published.append(merged.to_dict())
+                held.append(lakehouse.hold_batch(spark, lake, table, self.run, outcome))
+            elif table.silver is not None:
+                self._begin(unit, StepKind.MERGE)
+                merged = lakehouse.merge_silver(spark, lake, unit.target, table, self.run, batch, outcome)
+                so_far.published.append(merged.to_dict())
         return ("held", "\n".join(held)) if held else (ingest.status, ingest.reason)
 
 

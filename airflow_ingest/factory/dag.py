@@ -109,7 +109,7 @@ class _Builder:
 
     def _gate(self, step: Step, arguments: dict[str, Any]) -> BaseOperator:
         below = {other.kind: other.id for other in self.graph.group(step.group) if step.id in other.upstream}
-        arguments.update(publish_task_id=below[StepKind.MERGE], hold_task_id=below[StepKind.HOLD])
+        arguments.update(publish_task_id=below.get(StepKind.MERGE), hold_task_id=below.get(StepKind.HOLD))
         return QualityGateOperator(batches=self._output(step), **self._on_table(step), **arguments)
 
     def _hold(self, step: Step, arguments: dict[str, Any]) -> BaseOperator:

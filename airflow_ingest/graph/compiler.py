@@ -36,6 +36,8 @@ def _table_steps(pipeline: str, name: str, table: Table) -> Iterator[Step]:
         yield step(StepKind.WAIT, None)
     yield step(StepKind.INGEST, StepKind.WAIT if table.wait else None, "bronze")
     if table.silver is None:
+        if table.gated:
+            yield step(StepKind.GATE, StepKind.INGEST, after=table.looked_up)
         return
     yield step(StepKind.PENDING, StepKind.INGEST)
     yield step(StepKind.GATE, StepKind.PENDING, after=table.looked_up)

@@ -9,6 +9,7 @@ from typing import Literal
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from airflow_ingest.config import Table
 from airflow_ingest.lakehouse.errors import LakehouseError
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.model import Batch, GateOutcome, RunInfo, Value
@@ -69,15 +70,21 @@ def decision_on(batch: Batch, decided: Mapping[tuple[str, int], tuple[str, str]]
     return decided[max(known)] if known else ("pending", "")
 
 
-def hold_batch(spark: SparkSession, lake: Lake, name: str, run: RunInfo, outcome: GateOutcome) -> str:
-    """Records that the gate held the batch of `outcome`, and returns what the people who run it have to know."""
+def hold_batch(spark: SparkSession, lake: Lake, table: Table, run: RunInfo, outcome: GateOutcome) -> str:
+    """Records that the gate held the batch of `outcome`, and returns what the people who run it have to know.
+
+    Of a `table` that stops at bronze nothing is held back, so there is nothing to record.
+    """
+    batch, name = outcome.batch, outcome.table
     reason = "; ".join(outcome.reasons)
-    set_state(spark, lake, outcome.batch, "held", reason, run.run_id)
+    where = f"Its rows are in {lake.bronze(name)}, the rejected ones in {lake.dlq(name)}"
+    again = "Correct the source or the rules, then clear the run's ingest_bronze task"
+    if table.silver is None:
+        return f"{lake.pipeline}.{name}: batch {batch.id} breaks its rules: {reason}. {where} too. {again}."
+    set_state(spark, lake, batch, "held", reason, run.run_id)
     return (
-        f"{lake.pipeline}.{name}: batch {outcome.batch.id} is held, nothing of it reached silver: {reason}. "
-        f"Its rows are in {lake.bronze(name)}, the rejected ones in {lake.dlq(name)}. "
-        "Correct the source or the rules, then clear the run's ingest_bronze task; or let it through as it is: "
-        f"airflow-ingest release FILE {name} {outcome.batch.id} --reason …"
+        f"{lake.pipeline}.{name}: batch {batch.id} is held, nothing of it reached silver: {reason}. {where}. {again}; "
+        f"or let it through as it is: airflow-ingest release FILE {name} {batch.id} --reason …"
     )
 
 

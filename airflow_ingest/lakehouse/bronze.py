@@ -104,8 +104,15 @@ def ingest_bronze(
         rows=RowCounts(read=read, inserted=read),
         rescued=found.rescued,
         seconds=time.monotonic() - started,
-        pending=pending_batches(spark, lake, name, run, batch) if table.silver else (),
+        pending=_pending(spark, lake, name, table, run, batch),
     )
+
+
+def _pending(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo, batch: Batch) -> tuple[Batch, ...]:
+    """What there is to judge, and for silver to take: where nothing is published, the run's own batch alone."""
+    if table.silver is None:
+        return (batch,) if table.gated else ()
+    return pending_batches(spark, lake, name, run, batch)
 
 
 @dataclass(frozen=True)

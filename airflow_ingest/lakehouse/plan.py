@@ -94,7 +94,7 @@ def plan_gold(spark: SparkSession, lake: Lake, name: str, gold: Gold) -> GoldPla
 def _plan(spark: SparkSession, lake: Lake, table: Table, run: RunInfo, batch: Batch, rows: DataFrame) -> TablePlan:
     batch, rows, in_bronze = _beside_bronze(spark, lake, table, batch, rows)
     plan = TablePlan(table=batch.table, batch=batch, again=in_bronze is not None, in_bronze=in_bronze or 0)
-    if table.silver is None:
+    if not table.gated:
         return plan.model_copy(update={"rows": RowCounts(read=rows.count())})
     own_properties(spark, lake, lake.silver(batch.table))
     try:
@@ -105,18 +105,18 @@ def _plan(spark: SparkSession, lake: Lake, table: Table, run: RunInfo, batch: Ba
         judged = judge(spark, lake, batch.table, table, batch, lookups, rows)
         past = past_values(spark, lake, batch.table, table.quality.rules, batch.id)
         gate = outcome_of(table, judged, batch, measuring(table, judged).answers(judged.columns), past)
-        found = Preview(spark, lake, table, run, judged, gate, lookups, rows).told()
-    where = select_sql(judged, table, sql_table(lake.bronze(batch.table)), batch_predicate(batch))
-    told = {
+        found = Preview(spark, lake, table, run, judged, gate, lookups, rows).told() if table.silver else {}
+    told: dict[str, Any] = {
         "rows": gate.rows,
         "malformed": gate.rejections.get(MALFORMED, 0),
         "rejections": gate.rejections,
         "rules": gate.rules,
         "decision": gate.decision,
         "reasons": gate.reasons,
-        "others": waiting_batches(spark, lake, batch.table, but=batch.id),
-        "select": where,
     }
+    if table.silver:
+        told["others"] = waiting_batches(spark, lake, batch.table, but=batch.id)
+        told["select"] = select_sql(judged, table, sql_table(lake.bronze(batch.table)), batch_predicate(batch))
     return plan.model_copy(update={**told, **found})
 
 

@@ -87,7 +87,7 @@ def table_status(spark: SparkSession, lake: Lake, name: str, table: Table) -> Ta
         bronze=bronze,
         silver=silver,
         waiting=waiting_batches(spark, lake, name) if table.silver else (),
-        open_letters=_open_letters(spark, lake.dlq(name)) if table.silver else 0,
+        open_letters=_open_letters(spark, lake.dlq(name)) if table.gated else 0,
         loaded=_loaded(spark, lake.bronze(name)) if table.extract.mode == "interval" else (),
         failed=_failed(spark, lake, name, silver if table.silver else bronze),
     )

@@ -51,11 +51,13 @@ class QualityGateOperator(LakehouseOperator, BranchMixIn):
 
     Batches that may pass lead to `publish_task_id`, batches that are blocked to `hold_task_id`; one run may take both
     ways. Returns the outcome of every batch. Without `hold_task_id` a blocked batch is held right here, and the task
-    fails once all batches have been seen.
+    fails once all batches have been seen. Of a table that stops at bronze there is nothing to publish or to hold back:
+    the task just fails for a blocked batch.
 
     :param spec: the table, as for `BronzeIngestOperator`
     :param batches: the output of a `PendingBatchesOperator` or of a `BronzeIngestOperator`
-    :param publish_task_id: the task, or the task group, that publishes; its full id, with the groups that it is in
+    :param publish_task_id: the task, or the task group, that publishes; its full id, with the groups that it is in;
+        left out for a table without `silver`
     :param hold_task_id: the task that holds; a `HoldBatchOperator`
     """
 
@@ -68,12 +70,12 @@ class QualityGateOperator(LakehouseOperator, BranchMixIn):
         *,
         spec: Spec[Table] | Table | Mapping[str, Any],
         batches: Any,
-        publish_task_id: str,
+        publish_task_id: str | None = None,
         hold_task_id: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if publish_task_id == hold_task_id:
+        if publish_task_id is not None and publish_task_id == hold_task_id:
             raise ValueError(
                 f"{self.task_id}: publish_task_id and hold_task_id are both {publish_task_id!r}. Name two tasks, or "
                 "leave hold_task_id out: then this task itself fails when it blocks a batch."
@@ -102,9 +104,9 @@ class QualityGateOperator(LakehouseOperator, BranchMixIn):
                 self.log.info(describe_gate(outcomes[-1]))
             blocked = [outcome for outcome in outcomes if outcome.decision == "block"]
             if blocked and self.hold_task_id is None:
-                messages = [hold_batch(spark, lake, self.table, run, outcome) for outcome in blocked]
+                messages = [hold_batch(spark, lake, self.spec.model, run, outcome) for outcome in blocked]
                 raise AirflowFailException("\n".join(messages))
-        ways = [self.publish_task_id] if len(blocked) < len(outcomes) else []
+        ways = [self.publish_task_id] if self.publish_task_id and len(blocked) < len(outcomes) else []
         ways += [self.hold_task_id] if blocked and self.hold_task_id else []
         handed_on = [outcome.to_dict() for outcome in outcomes]
         context["ti"].xcom_push(BaseXCom.XCOM_RETURN_KEY, handed_on)  # where a way is skipped, do_branch never returns
@@ -134,5 +136,5 @@ class HoldBatchOperator(LakehouseOperator):
         run = run_info(context, self.pipeline)
         with self.spark(context, run) as spark:
             lake = self.lake_of(run)
-            messages = [hold_batch(spark, lake, self.table, run, outcome) for outcome in held_of(self.outcomes)]
+            messages = [hold_batch(spark, lake, self.spec.model, run, outcome) for outcome in held_of(self.outcomes)]
         raise AirflowFailException("\n".join(messages) or f"{self.task_id}: the gate blocked no batch.")

@@ -52,6 +52,14 @@ def test_the_gate_leads_to_merge_or_hold(build: Build) -> None:
     assert (gate.publish_task_id, gate.hold_task_id) == ("orders.merge_silver", "orders.hold_batch")
 
 
+def test_a_gate_on_bronze_leads_nowhere(build: Build) -> None:
+    gate: Any = build(small().replace("mode: full}", "mode: full}\n    quality: {max_reject_rate: 1%}")).get_task(
+        "raw.quality_gate"
+    )
+
+    assert (gate.publish_task_id, gate.hold_task_id, gate.downstream_task_ids) == (None, None, set())
+
+
 def test_a_profile_stands_below_its_table_and_nothing_below_it(build: Build) -> None:
     text = small().replace("keys: [id]", "keys: [id]\n      profile: true")
     dag = build(text.replace("partition_by: [day]", "partition_by: [day]\n    profile: true"))

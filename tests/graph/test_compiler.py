@@ -60,6 +60,12 @@ def test_nothing_waits_for_a_profile() -> None:
     assert not any(profiles.keys() & set(step.upstream) for step in steps)
 
 
+def test_a_table_that_stops_at_bronze_has_a_gate_where_it_has_rules() -> None:
+    found = graph("bronze_rules")
+    assert [step.kind for step in found.group("judged")] == [StepKind.INGEST, StepKind.GATE]
+    assert [step.kind for step in found.group("kept")] == [StepKind.INGEST]
+
+
 def test_public_names_are_sorted_and_there() -> None:
     names = airflow_ingest.graph.__all__
     assert names == sorted(names)

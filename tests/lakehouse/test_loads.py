@@ -229,7 +229,7 @@ def test_a_held_batch_is_not_pending_until_it_is_loaded_again(bench: Workbench) 
     first = bench.ingest(table, bench.write("a.csv", DAY), day=1, kind="live")
     gate = bench.gate(table, first)
     assert gate.decision == "block"
-    message = hold_batch(bench.spark, bench.lake, "orders", run(1), gate)
+    message = hold_batch(bench.spark, bench.lake, table, run(1), gate)
     assert "rule row_count: 2 rows, expected 5.." in message
     second = bench.ingest(table, bench.write("b.csv", DAY), day=2, kind="live")
     assert [batch.id for batch in second.pending] == [second.batch and second.batch.id]

@@ -122,7 +122,7 @@ def test_a_held_day_that_is_released_gives_way_to_newer_days(bench: Workbench) -
     held = bench.ingest(table, day(bench, 3, "1,3,three\n2,3,three\nx,x,x\n"), day=3, kind="live")
     gate = bench.gate(table, held, 3)
     assert gate.decision == "block"
-    hold_batch(bench.spark, bench.lake, "orders", run(3), gate)
+    hold_batch(bench.spark, bench.lake, table, run(3), gate)
     fourth = bench.ingest(table, day(bench, 4, "1,4,four\n"), day=4, kind="live")
     assert [batch.run_id for batch in fourth.pending] == ["run_4"]
     bench.merge(table, bench.gate(table, fourth, 4), 4)
@@ -146,7 +146,7 @@ def test_what_is_not_held_cannot_be_released(bench: Workbench) -> None:
 def test_a_discarded_day_never_reaches_silver_until_it_is_loaded_again(bench: Workbench) -> None:
     table = csv_table(quality={"max_reject_rate": "30%"})
     gate = bench.gate(table, bench.ingest(table, day(bench, 1, "1,1,a\nx,x,x\n"), day=1, kind="live"), 1)
-    hold_batch(bench.spark, bench.lake, "orders", run(1), gate)
+    hold_batch(bench.spark, bench.lake, table, run(1), gate)
     decide_held(bench.spark, bench.lake, "orders", gate.batch.id, "discarded", reason="bad", run_id="by hand")
     second = bench.ingest(table, day(bench, 2, "2,2,b\n"), day=2, kind="live")
     assert [batch.run_id for batch in second.pending] == ["run_2"]

@@ -235,6 +235,31 @@ def test_a_gate_with_one_good_and_one_bad_batch_takes_both_ways(
     assert rows(spark, tmp_path / "lake/silver/orders", "id") == [(1,), (4,)]
 
 
+@pytest.mark.slow
+def test_a_gate_on_bronze_is_red_for_a_batch_that_breaks_its_rules(
+    landing: Path, run_dag: RunDag, tmp_path: Path, spark_server: ServerStatus
+) -> None:
+    from airflow.sdk import DAG, CronDataIntervalTimetable
+
+    from airflow_ingest.operators import BronzeIngestOperator, QualityGateOperator
+
+    common: dict[str, Any] = {"lake": str(tmp_path / "lake"), "table": "raw"}
+    common["spec"] = {"source": spec(landing)["source"], "quality": {"rules": [{"row_count": {"min": 5}}]}}
+    with DAG(
+        "on_bronze",
+        schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
+        start_date=datetime(2013, 1, 1, tzinfo=timezone.utc),
+    ) as on_bronze:
+        ingest = BronzeIngestOperator(task_id="ingest", **common)
+        QualityGateOperator(task_id="gate", batches=ingest.output, **common)
+
+    good = run_dag(on_bronze, datetime(2013, 1, 2, tzinfo=timezone.utc))
+    bad = run_dag(on_bronze, datetime(2013, 1, 3, tzinfo=timezone.utc))
+
+    assert states(good) == {"ingest": "success", "gate": "success"}
+    assert states(bad) == {"ingest": "success", "gate": "failed"}
+
+
 @pytest.mark.parametrize("run_type", ["scheduled", "backfill"])
 @pytest.mark.slow
 def test_an_operator_works_in_every_kind_of_run(

@@ -52,6 +52,7 @@ MALFORMED = "malformed"
 _EARLY = "__early_errors"
 _REASON = "struct<rule: string, column: string, message: string>"
 _TIE_BREAKER = "__tie_breaker"
+_AS_THEY_CAME = Silver(load="append")
 _DIGITS = 16
 """Of a row's hash, in `_sequence`: enough to put two rows of one batch in order, and no compression shortens them."""
 SOURCE = "__source"
@@ -264,10 +265,8 @@ def _shown(column: Projected, silver: Silver) -> str:
 
 
 def silver_of(table: Table) -> Silver:
-    """The table's `silver`; a ValueError if it has none."""
-    if table.silver is None:
-        raise ValueError("this table has no `silver`: there is nothing to judge its rows by")
-    return table.silver
+    """The table's `silver`; of one that stops at bronze, a silver that has bronze's columns as they came."""
+    return table.silver or _AS_THEY_CAME
 
 
 def _malformed() -> Check:

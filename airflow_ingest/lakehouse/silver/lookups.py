@@ -60,7 +60,12 @@ class Lookups:
         kinds = _kinds(rows) if relationships else {}
         for rule in relationships:
             spec, alias, known = rule.relationships, f"{_KEY}_{rule.name}", known_as(rule.name)
-            there = self._keys(spec.table, spec.key, alias, kinds[spec.column.lower()]).withColumn(known, F.lit(True))
+            kind = kinds.get(spec.column.lower())
+            if kind is None:
+                raise SchemaMismatch(
+                    f"the rule {rule.name} looks at the column {spec.column}, which the rows have not."
+                )
+            there = self._keys(spec.table, spec.key, alias, kind).withColumn(known, F.lit(True))
             rows = rows.join(there, F.col(quote(spec.column)) == F.col(quote(alias)), "left").drop(alias)
         return rows
 
