@@ -26,6 +26,15 @@ if TYPE_CHECKING:
     from airflow_ingest.lakehouse.bronze import ingest_bronze
     from airflow_ingest.lakehouse.failures import FailedLoad, failed_loads, record_failure
     from airflow_ingest.lakehouse.gold.refresh import refresh_gold
+    from airflow_ingest.lakehouse.letters import (
+        Letter,
+        Letters,
+        LettersByRule,
+        dead_letters_of,
+        discard_letters,
+        ids_of,
+        letters_by_rule,
+    )
     from airflow_ingest.lakehouse.maintenance.results import Maintained
     from airflow_ingest.lakehouse.maintenance.retention import check_retention
     from airflow_ingest.lakehouse.maintenance.run import maintain_table
@@ -45,7 +54,7 @@ if TYPE_CHECKING:
     from airflow_ingest.lakehouse.profile_book import ColumnProfile, TableProfile, profile_before
     from airflow_ingest.lakehouse.profile_changes import ColumnChange, ProfileChange, changes_since
     from airflow_ingest.lakehouse.quality.gate import quality_gate
-    from airflow_ingest.lakehouse.replay import replay_dlq
+    from airflow_ingest.lakehouse.replay import check_replayable, replay_dlq
     from airflow_ingest.lakehouse.restore import RestorePlan, plan_restore, restore_table
     from airflow_ingest.lakehouse.silver.merge import merge_silver
     from airflow_ingest.lakehouse.sources.database import Database
@@ -64,6 +73,9 @@ __all__ = [
     "Interval",
     "Lake",
     "LakehouseError",
+    "Letter",
+    "Letters",
+    "LettersByRule",
     "LoadResult",
     "Maintained",
     "ProfileChange",
@@ -82,12 +94,17 @@ __all__ = [
     "Target",
     "TransformError",
     "changes_since",
+    "check_replayable",
     "check_retention",
+    "dead_letters_of",
     "decide_held",
+    "discard_letters",
     "failed_loads",
     "gold_status",
     "hold_batch",
+    "ids_of",
     "ingest_bronze",
+    "letters_by_rule",
     "maintain_table",
     "merge_silver",
     "plan_gold",
@@ -117,6 +134,10 @@ _HOME = {
     "decide_held": "batches",
     "hold_batch": "batches",
     "ingest_bronze": "bronze",
+    **dict.fromkeys(
+        ("Letter", "Letters", "LettersByRule", "dead_letters_of", "discard_letters", "ids_of", "letters_by_rule"),
+        "letters",
+    ),
     "Maintained": "maintenance.results",
     "maintain_table": "maintenance.run",
     "check_retention": "maintenance.retention",
@@ -128,7 +149,7 @@ _HOME = {
     "profile_table": "profile",
     "quality_gate": "quality.gate",
     "refresh_gold": "gold.refresh",
-    "replay_dlq": "replay",
+    **dict.fromkeys(("check_replayable", "replay_dlq"), "replay"),
 }
 
 

@@ -58,8 +58,8 @@ _COUNTED = f"row_number() OVER (PARTITION BY {BATCH_ID}, {RECORD_HASH} ORDER BY 
 def dead_letters(judged: DataFrame, batch: Batch, run: RunInfo, rule_version: str) -> DataFrame:
     """The rejected rows of `judged` as rows of the DLQ, the same for every load of the same rows.
 
-    `payload` is the source's row as JSON; a malformed line is kept as its raw text in `raw`. `fixed` is the payload
-    that a replay put in its place. A row of which a function made several has one letter, with all their reasons.
+    `payload` is the source's row as JSON; a malformed line is kept as its raw text in `raw`. A row of which a function
+    made several has one letter, with all their reasons. The other columns are told of at `lakehouse.letters.Letter`.
     """
     from airflow_ingest.lakehouse.silver.judged import ERRORS, SOURCE
 
@@ -80,8 +80,10 @@ def dead_letters(judged: DataFrame, batch: Batch, run: RunInfo, rule_version: st
         F.lit(0).alias("attempts"),
         F.lit(STATUS_OPEN).alias("status"),
         F.lit(None).cast("string").alias("fixed"),
-        F.lit(None).cast("string").alias("replayed_by"),
-        F.lit(None).cast("timestamp").alias("replayed_at"),
+        F.lit(None).cast("string").alias("tried_by"),
+        F.lit(None).cast("string").alias("closed_by"),
+        F.lit(None).cast("timestamp").alias("closed_at"),
+        F.lit(None).cast("string").alias("note"),
     )
     return _one_each(letters) if ORDINAL in judged.columns else letters
 
@@ -105,14 +107,18 @@ def merge_letters(
     mine = batch_predicate(batch, "t.")
     rejected = "s.reasons IS NOT NULL"
     again = ("generation", "reasons", "run_id", "rule_version")
+    superseded = (
+        f"status = '{STATUS_SUPERSEDED}', closed_by = {literal(str(stamp.metadata['run']))}, "
+        "closed_at = current_timestamp()"
+    )
     statement = (
         f"MERGE INTO {sql_table(path)} AS t USING {_LETTERS_VIEW} AS s ON t.id = s.id AND {mine} "
         f"WHEN MATCHED AND {rejected} AND t.status <> '{STATUS_DISCARDED}' THEN UPDATE SET "
-        f"{', '.join(f'{name} = s.{name}' for name in again)}, status = '{STATUS_OPEN}' "
-        f"WHEN MATCHED AND NOT {rejected} AND t.status = '{STATUS_OPEN}' THEN "
-        f"UPDATE SET status = '{STATUS_SUPERSEDED}' "
+        f"{', '.join(f'{name} = s.{name}' for name in again)}, status = '{STATUS_OPEN}', closed_by = NULL, "
+        f"closed_at = NULL WHEN MATCHED AND NOT {rejected} AND t.status = '{STATUS_OPEN}' THEN "
+        f"UPDATE SET {superseded} "
         f"WHEN NOT MATCHED AND {rejected} THEN INSERT * "
-        f"WHEN NOT MATCHED BY SOURCE AND {mine} THEN UPDATE SET status = '{STATUS_SUPERSEDED}'"
+        f"WHEN NOT MATCHED BY SOURCE AND {mine} AND t.status <> '{STATUS_SUPERSEDED}' THEN UPDATE SET {superseded}"
     )
     merge_from(spark, letters.unionByName(accepted, allowMissingColumns=True), _LETTERS_VIEW, statement, stamp)
 

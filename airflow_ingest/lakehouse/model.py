@@ -257,9 +257,16 @@ class GateOutcome(Value):
 
 
 class ReplayResult(Value):
-    """What a replay did with the open dead letters of a table: `tried` = `replayed` + `rejected`."""
+    """What a replay did with the dead letters of a table: `tried` = `replayed` + `rejected`.
+
+    - `open`: how many there were to try; `waiting`: those left alone, of batches that silver has still to take
+    - `reasons`: how many of those that were rejected again each rule names
+    - `version`: silver's version after the last merge
+    """
 
     table: str
+    open: int = 0
+    waiting: int = 0
     tried: int = 0
     replayed: int = 0
     rejected: int = 0
@@ -267,6 +274,17 @@ class ReplayResult(Value):
     dry_run: bool = False
     version: int | None = None
     seconds: float = 0.0
+
+    def plus(self, part: ReplayResult) -> Self:
+        """This result with what became of one more part of the letters."""
+        rules = {**self.reasons, **part.reasons}
+        return self.model_copy(
+            update={
+                **{name: getattr(self, name) + getattr(part, name) for name in ("tried", "replayed", "rejected")},
+                "reasons": {rule: self.reasons.get(rule, 0) + part.reasons.get(rule, 0) for rule in rules},
+                "version": self.version if part.version is None else part.version,
+            }
+        )
 
 
 def short_hash(*parts: object) -> str:

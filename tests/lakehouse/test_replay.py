@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_ingest.lakehouse import SchemaMismatch, hold_batch, replay_dlq
+from airflow_ingest.lakehouse import (
+    LakehouseError,
+    Letters,
+    ReplayResult,
+    SchemaMismatch,
+    dead_letters_of,
+    discard_letters,
+    hold_batch,
+    ids_of,
+    letters_by_rule,
+    replay_dlq,
+)
 from tests.lakehouse.conftest import Workbench, csv_table, run
 
 pytestmark = pytest.mark.spark
@@ -20,7 +31,7 @@ def test_a_fix_brings_rows_back_and_marks_their_letters(bench: Workbench) -> Non
     assert (result.tried, result.replayed, result.rejected) == (3, 1, 2)
     assert result.reasons == {"cast": 1, "malformed": 1}
     assert bench.rows(bench.lake.silver("orders")) == [(1, 10, "a"), (2, 20, "b")]
-    letters = bench.rows(bench.lake.dlq("orders"), "status", "attempts", "replayed_by")
+    letters = bench.rows(bench.lake.dlq("orders"), "status", "attempts", "closed_by")
     assert letters == [("open", 1, None), ("open", 1, None), ("replayed", 1, "run_9")]
     again = replay_dlq(bench.spark, bench.lake, "orders", table, run(10), fix=fix)
     assert (again.tried, again.replayed) == (2, 0)
@@ -69,7 +80,7 @@ def test_letters_are_chosen_by_rule_and_limit(bench: Workbench) -> None:
 def test_a_held_batch_is_not_replayed(bench: Workbench) -> None:
     table = csv_table(quality={"max_reject_rate": "5%"})
     gate = bench.gate(table, bench.ingest(table, bench.write("x.csv", BAD_DAY)))
-    hold_batch(bench.spark, bench.lake, "orders", run(1), gate)
+    hold_batch(bench.spark, bench.lake, table, run(1), gate)
     assert replay_dlq(bench.spark, bench.lake, "orders", table, run(9)).tried == 0
 
 
@@ -81,3 +92,56 @@ def test_a_fix_of_an_unknown_column_is_refused(bench: Workbench) -> None:
 
 def test_a_table_without_letters_has_nothing_to_replay(bench: Workbench) -> None:
     assert replay_dlq(bench.spark, bench.lake, "orders", csv_table(), run(9)).tried == 0
+
+
+def test_a_replay_goes_in_parts_and_goes_on_where_it_was_stopped(bench: Workbench) -> None:
+    table = csv_table(quality={"max_reject_rate": "100%"})
+    bench.load(table, bench.write("x.csv", "id,amount,note\n1,ten,a\n2,ten,b\n3,x,c\n4,ten,d\n5,x,e\n"))
+    fix = {"amount": "if(amount = 'ten', '10', amount)"}
+    told: list[ReplayResult] = []
+
+    def stop(result: ReplayResult) -> None:
+        told.append(result)
+        if result.tried == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        replay_dlq(bench.spark, bench.lake, "orders", table, run(9), fix=fix, batch_size=2, progress=stop)
+    tried = bench.rows(bench.lake.dlq("orders"), "tried_by")
+    assert (len(told), tried.count(("run_9",))) == (1, 2)
+
+    rest = replay_dlq(bench.spark, bench.lake, "orders", table, run(9), fix=fix, batch_size=2, progress=told.append)
+
+    assert (rest.open, rest.tried, [result.tried for result in told]) == (3, 3, [2, 2, 3])
+    assert told[0].replayed + rest.replayed == 3
+    assert bench.rows(bench.lake.silver("orders"), "id") == [(1,), (2,), (4,)]
+    assert bench.rows(bench.lake.dlq("orders"), "attempts") == [(1,)] * 5
+
+
+def test_letters_are_listed_chosen_by_id_and_discarded_for_good(bench: Workbench) -> None:
+    table = csv_table()
+    file = bench.write("x.csv", BAD_DAY)
+    bench.load(table, file)
+    spark, lake = bench.spark, bench.lake
+    first, second, third = dead_letters_of(spark, lake, "orders")
+    by_rule = {(found.rule, found.status): found.letters for found in letters_by_rule(spark, lake, "orders")}
+    assert by_rule == {("cast", "open"): 2, ("malformed", "open"): 1}
+    malformed = next(letter for letter in (first, second, third) if letter.raw)
+    assert (malformed.raw, malformed.reasons[0].rule) == ("malformed", "malformed")
+
+    chosen = ids_of(spark, lake, "orders", [malformed.id[:12]])
+    assert discard_letters(spark, lake, "orders", run(8), Letters(ids=chosen), reason="it's noise") == 1
+    assert discard_letters(spark, lake, "orders", run(9), Letters(ids=chosen), reason="again") == 0
+
+    (letter,) = dead_letters_of(spark, lake, "orders", status="discarded")
+    assert (letter.id, letter.closed_by, letter.note) == (malformed.id, "run_8", "it's noise")
+    assert letter.closed_at
+    assert letter.closed_at >= letter.rejected_at
+    bench.load(table, file)
+    assert [found.status for found in dead_letters_of(spark, lake, "orders", Letters(ids=chosen), status=None)] == [
+        "discarded"
+    ]
+    with pytest.raises(LakehouseError, match="no dead letter has the id nothing"):
+        ids_of(spark, lake, "orders", ["nothing"])
+    with pytest.raises(LakehouseError, match="several dead letters' ids begin with"):
+        ids_of(spark, lake, "orders", [""])
