@@ -8,7 +8,7 @@ from croniter import croniter
 
 from airflow_ingest.config import IngestError
 
-__all__ = ["IntervalError", "intervals_between", "intervals_of"]
+__all__ = ["IntervalError", "intervals_between", "intervals_of", "moment_of"]
 
 _PRESETS = {
     "@hourly": "0 * * * *",
@@ -48,6 +48,15 @@ def intervals_of(text: str, schedule: str | None, zone: str) -> list[tuple[datet
             f"the next one starts on {tick.astimezone(pendulum.timezone(zone)):%Y-%m-%d at %H:%M}."
         )
     return found
+
+
+def moment_of(text: str, zone: str) -> datetime | None:
+    """The day or time that `text` names, aware; without an offset it is in `zone`. None if it names none."""
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=pendulum.timezone(zone))
 
 
 def _interval_at(text: str, schedule: str | None, zone: str) -> tuple[datetime, datetime]:

@@ -1,13 +1,13 @@
 """`release` and `discard`: what becomes of a batch that the gate has held."""
 
-import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from airflow_ingest.cli.console import notes, results
 from airflow_ingest.cli.endpoint import endpoint_of
 from airflow_ingest.cli.run import days_of
-from airflow_ingest.config import IngestError, Pipeline, load_pipeline
+from airflow_ingest.cli.tables import check_table
+from airflow_ingest.config import IngestError, load_pipeline
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -41,7 +41,7 @@ def decide(
     from airflow_ingest.lakehouse import Lake, decide_held
 
     pipeline = load_pipeline(file)
-    _check_table(table, pipeline)
+    check_table(table, pipeline, lambda found: found.silver is not None, "a silver")
     if batch is not None and not reason.strip():
         raise IngestError(f"{table}: say why, for those who look at it later: --reason TEXT.")
     lake = Lake(pipeline.lake, pipeline.pipeline)
@@ -70,11 +70,3 @@ def _held(spark: "SparkSession", lake: "Lake", table: str, zone: str) -> list[st
 def _named(batch: "Batch", zone: str) -> str:
     span = batch.interval
     return f"batch {batch.id}{f' of {days_of([(span.start, span.end)], zone)[0]}' if span else ''}"
-
-
-def _check_table(table: str, pipeline: Pipeline) -> None:
-    known = [name for name, found in pipeline.tables.items() if found.silver is not None]
-    if table not in known:
-        near = difflib.get_close_matches(table, known, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Tables with a silver: {', '.join(known)}."
-        raise IngestError(f"{table}: the pipeline {pipeline.pipeline!r} has no such table with a silver. {hint}")

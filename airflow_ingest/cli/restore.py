@@ -11,6 +11,7 @@ import typer
 
 from airflow_ingest.cli.console import notes, results
 from airflow_ingest.cli.endpoint import endpoint_of
+from airflow_ingest.cli.intervals import moment_of
 from airflow_ingest.cli.run import days_of
 from airflow_ingest.config import IngestError, Pipeline, load_pipeline
 
@@ -91,14 +92,13 @@ def _check_table(table: str, pipeline: Pipeline) -> None:
 def _version_or_time(text: str, zone: str) -> int | datetime:
     if text.isdigit():
         return int(text)
-    try:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
+    moment = moment_of(text, zone)
+    if moment is None:
         raise IngestError(
             f"--to {text!r} is not understood. Write a version (12), a day (2013-01-05) or a time (2013-01-05T06:00); "
             f"without an offset, times are in the pipeline's timezone, {zone}."
-        ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=pendulum.timezone(zone))
+        )
+    return moment
 
 
 def _told(plan: "RestorePlan", zone: str) -> Iterator[str]:

@@ -24,6 +24,7 @@ from airflow_ingest.config.rules import (
     SqlRule,
     UniqueRule,
 )
+from airflow_ingest.config.sql import expression_problem
 from airflow_ingest.config.table import Bronze, Column, DeltaTable, Extract, Jdbc, Silver, Source, Table, Wait
 from airflow_ingest.config.templates import TemplateError, interval_variables, render
 from airflow_ingest.config.values import format_duration, format_rate, parse_duration, parse_rate
@@ -68,6 +69,7 @@ __all__ = [
     "TemplateError",
     "UniqueRule",
     "Wait",
+    "expression_problem",
     "format_duration",
     "format_rate",
     "interval_variables",

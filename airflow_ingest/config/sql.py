@@ -86,6 +86,12 @@ def parse_expression(text: str, *, aggregate: bool = False) -> Expression:
     return Expression(tuple(_columns(tree)), problems)
 
 
+def expression_problem(text: str) -> str:
+    """What is wrong with an expression over one row that is no part of a file, in a sentence; empty if it is sound."""
+    problems = parse_expression(text).problems
+    return f"{problems[0].problem} in {text!r}. {problems[0].hint}".strip() if problems else ""
+
+
 @lru_cache(maxsize=4096)
 def parse_query(text: str) -> Query:
     """Parse one SELECT statement."""

@@ -1,6 +1,6 @@
 """config → PipelineGraph: plain data, no Airflow and no Spark."""
 
-from airflow_ingest.graph.compiler import compile_graph
+from airflow_ingest.graph.compiler import compile_graph, gold_reading
 from airflow_ingest.graph.model import PipelineGraph, Step, StepKind
 
-__all__ = ["PipelineGraph", "Step", "StepKind", "compile_graph"]
+__all__ = ["PipelineGraph", "Step", "StepKind", "compile_graph", "gold_reading"]

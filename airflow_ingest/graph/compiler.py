@@ -19,6 +19,15 @@ def compile_graph(pipeline: Pipeline) -> PipelineGraph:
     return PipelineGraph(pipeline.pipeline, tuple(steps))
 
 
+def gold_reading(pipeline: Pipeline, table: str) -> list[str]:
+    """The gold tables that read `table`, such as `silver.orders`, or read one that does; each after those it reads."""
+    reached = {table: ""}
+    for step in compile_graph(pipeline).group(GOLD_GROUP):
+        if step.kind is StepKind.GOLD and reached.keys() & set(pipeline.gold[step.target].inputs):
+            reached[f"{GOLD_GROUP}.{step.target}"] = step.target
+    return list(reached.values())[1:]
+
+
 def _table_steps(pipeline: str, name: str, table: Table) -> Iterator[Step]:
     def step(kind: StepKind, upstream: StepKind | None, layer: str = "", after: Iterable[str] = ()) -> Step:
         others = tuple(f"{other}.{StepKind.MERGE.value}" for other in after)

@@ -151,6 +151,12 @@ def ids_of(spark: SparkSession, lake: Lake, name: str, beginnings: Collection[st
     return tuple(ids[0] for ids in matches.values())
 
 
+def count_letters(spark: SparkSession, lake: Lake, name: str, letters: Letters) -> int:
+    """How many of the chosen `letters` are open."""
+    found = _read(spark, lake, name)
+    return 0 if found is None else letters.among(found.where(F.col("status") == F.lit(STATUS_OPEN))).count()
+
+
 @replanned
 def discard_letters(spark: SparkSession, lake: Lake, name: str, run: RunInfo, letters: Letters, *, reason: str) -> int:
     """Closes those of the chosen `letters` that are open, for a `reason` that is kept; returns how many those were.
