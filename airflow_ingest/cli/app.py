@@ -309,7 +309,7 @@ def release(
     reason: Reason = "",
     remote: Remote = None,
 ) -> None:
-    """Let a batch through that the gate has held: the next run of the schedule merges it, whatever its rules say."""
+    """Let a batch through that the gate has held: it goes into silver now, whatever its rules say, and gold follows."""
     from airflow_ingest.cli.release import decide
 
     raise typer.Exit(decide(file, table, batch, "released", reason=reason, remote=remote))

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -10,18 +9,17 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from airflow_ingest.cli.by_hand import gold_lines, refreshed, run_by_hand, working
 from airflow_ingest.cli.console import notes, results
-from airflow_ingest.cli.endpoint import endpoint_of
 from airflow_ingest.cli.intervals import moment_of
 from airflow_ingest.cli.run import make_importable
 from airflow_ingest.cli.tables import check_table
 from airflow_ingest.config import IngestError, Pipeline, Table, expression_problem, load_pipeline
-from airflow_ingest.graph import gold_reading
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from airflow_ingest.lakehouse import Lake, Letters, LoadResult, ReplayResult, RunInfo
+    from airflow_ingest.lakehouse import Lake, Letters, LoadResult, ReplayResult
 
 __all__ = ["Choice", "discard", "list_letters", "replay", "show_letter"]
 
@@ -66,7 +64,7 @@ def list_letters(
 
     pipeline = _pipeline(file, table)
     choice.moment(pipeline.timezone)
-    with _working(pipeline, remote) as (spark, lake):
+    with working(pipeline, remote) as (spark, lake):
         if table is None:
             found = {
                 name: letters_by_rule(spark, lake, name) for name in pipeline.tables if pipeline.tables[name].gated
@@ -101,7 +99,7 @@ def show_letter(file: Path, table: str, letter: str, *, remote: str | None, as_j
     from airflow_ingest.lakehouse import dead_letters_of
 
     pipeline = _pipeline(file, table)
-    with _working(pipeline, remote) as (spark, lake):
+    with working(pipeline, remote) as (spark, lake):
         chosen = Choice(ids=[letter]).letters(spark, lake, table, pipeline.timezone)
         (found,) = dead_letters_of(spark, lake, table, chosen, status=None, limit=1)
     if as_json:
@@ -125,7 +123,7 @@ def discard(
     if not reason.strip() and not dry_run:
         raise IngestError(f"{table}: say why, for those who look at them later: --reason TEXT.")
     choice.moment(pipeline.timezone)
-    with _working(pipeline, remote) as (spark, lake):
+    with working(pipeline, remote) as (spark, lake):
         letters = choice.letters(spark, lake, table, pipeline.timezone)
         count = count_letters(spark, lake, table, letters)
         results().print(f"{count:,} open dead letters of {table} would be discarded")
@@ -133,7 +131,7 @@ def discard(
             return 0
         if not yes:
             typer.confirm("Discard them?", abort=True, err=True)
-        done = discard_letters(spark, lake, table, _run(pipeline, "discard"), letters, reason=reason)
+        done = discard_letters(spark, lake, table, run_by_hand(pipeline, "discard"), letters, reason=reason)
     results().print(f"{done:,} are discarded: their rows stay out of silver, when their batches are run again too")
     return 0
 
@@ -163,8 +161,8 @@ def replay(
     check_replayable(table, model)
     fix, since = _fix_of(fixes), choice.moment(pipeline.timezone)
     make_importable(file)
-    run = _run(pipeline, "replay", resume)
-    with _working(pipeline, remote) as (spark, lake), notes().status(f"Replaying {table} …") as status:
+    run = run_by_hand(pipeline, "replay", resume)
+    with working(pipeline, remote) as (spark, lake), notes().status(f"Replaying {table} …") as status:
 
         def told(so_far: "ReplayResult") -> None:
             text = f"{table}: {so_far.tried:,} of {so_far.open:,} tried, {so_far.replayed:,} replayed"
@@ -194,7 +192,7 @@ def replay(
             )
             raise
         status.update("Refreshing gold …")
-        gold = _refresh(spark, lake, pipeline, table, run) if found.replayed and not dry_run else {}
+        gold = refreshed(spark, lake, pipeline, table, run) if found.replayed and not dry_run else {}
     failed = [name for name, result in gold.items() if isinstance(result, str)]
     if as_json:
         shown = {name: {"error": each} if isinstance(each, str) else each.to_dict() for name, each in gold.items()}
@@ -203,22 +201,6 @@ def replay(
         for line in _lines(found, gold):
             results().print(line, markup=False)
     return 1 if found.rejected or failed else 0
-
-
-def _refresh(
-    spark: "SparkSession", lake: "Lake", pipeline: Pipeline, table: str, run: "RunInfo"
-) -> "dict[str, LoadResult | str]":
-    """What became of each gold table that reads `table`: its load, or what went wrong."""
-    from airflow_ingest.cli.steps import explained
-    from airflow_ingest.lakehouse import refresh_gold
-
-    found: dict[str, LoadResult | str] = {}
-    for name in gold_reading(pipeline, f"silver.{table}"):
-        try:
-            found[name] = refresh_gold(spark, lake, name, pipeline.gold[name], run)
-        except Exception as error:
-            found[name] = explained(error)
-    return found
 
 
 def _lines(found: "ReplayResult", gold: "dict[str, LoadResult | str]") -> Iterator[str]:
@@ -233,8 +215,7 @@ def _lines(found: "ReplayResult", gold: "dict[str, LoadResult | str]") -> Iterat
     yield from (f"  {count:,} by {rule}" for rule, count in sorted(found.reasons.items()))
     if found.waiting:
         yield f"  {found.waiting:,} more belong to batches that are held, or that silver has still to take"
-    for name, result in gold.items():
-        yield f"gold.{name}: {result if isinstance(result, str) else result.status}"
+    yield from gold_lines(gold)
 
 
 def _fix_of(fixes: Sequence[str]) -> dict[str, str]:
@@ -261,26 +242,3 @@ def _pipeline(file: Path, table: str | None) -> Pipeline:
 
 def _has_letters(table: Table) -> bool:
     return table.gated
-
-
-def _run(pipeline: Pipeline, what: str, resumed: str | None = None) -> "RunInfo":
-    from airflow_ingest.lakehouse import RunInfo
-
-    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return RunInfo(pipeline=pipeline.pipeline, run_id=resumed or f"cli__{what}__{now}", kind="manual")
-
-
-@contextmanager
-def _working(pipeline: Pipeline, remote: str | None) -> "Iterator[tuple[SparkSession, Lake]]":
-    from airflow_ingest.cli.sessions import Sessions
-    from airflow_ingest.lakehouse import Lake
-
-    sessions = Sessions(endpoint_of(pipeline.spark.conn_id, remote), pipeline.spark.conf)
-    try:
-        with sessions.borrow() as spark:
-            yield spark, Lake(pipeline.lake, pipeline.pipeline)
-    except KeyboardInterrupt:
-        sessions.interrupt()
-        raise
-    finally:
-        sessions.close()

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from airflow_ingest.lakehouse.profile_book import ColumnProfile, TableProfile, profile_before
     from airflow_ingest.lakehouse.profile_changes import ColumnChange, ProfileChange, changes_since
     from airflow_ingest.lakehouse.quality.gate import quality_gate
+    from airflow_ingest.lakehouse.releases import release_batch
     from airflow_ingest.lakehouse.replay import check_replayable, replay_dlq
     from airflow_ingest.lakehouse.restore import RestorePlan, plan_restore, restore_table
     from airflow_ingest.lakehouse.silver.merge import merge_silver
@@ -117,6 +118,7 @@ __all__ = [
     "quality_gate",
     "record_failure",
     "refresh_gold",
+    "release_batch",
     "replay_dlq",
     "restore_table",
     "table_status",
@@ -160,6 +162,7 @@ _HOME = {
     "profile_table": "profile",
     "quality_gate": "quality.gate",
     "refresh_gold": "gold.refresh",
+    "release_batch": "releases",
     **dict.fromkeys(("check_replayable", "replay_dlq"), "replay"),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
@@ -92,7 +93,7 @@ def decide_held(
     spark: SparkSession,
     lake: Lake,
     name: str,
-    batch_id: str,
+    batch_id: str | None,
     decision: Literal["released", "discarded"],
     *,
     reason: str,
@@ -100,15 +101,26 @@ def decide_held(
 ) -> Batch:
     """Lets a held batch through to silver, or throws it away, for a `reason` that is kept; returns the batch.
 
-    A released batch is merged by the next live run. Raises LakehouseError if the batch is not held now.
+    Without `batch_id` it is the only one that is held. When the same run decides again it finds what it has decided. A
+    released batch is merged by `release_batch`, or by the next live run. Raises LakehouseError if the batch is not held
+    now, or where several are and none is named.
     """
-    held = [key for key, state in batch_states(spark, lake, name).items() if state == "held"]
-    batch = next((batch for batch in _written_down(spark, lake, name, batch_id) if batch.key in held), None)
+    decided = (found for found in _newest(spark, lake, name) if found.state == decision and found.run_id == run_id)
+    mine = next((found.batch for found in decided if batch_id in (None, found.batch.id)), None)
+    if mine is not None:
+        return mine
+    held = [found.batch for found in waiting_batches(spark, lake, name) if found.state == "held"]
+    batch = next((batch for batch in held if batch.id == batch_id or (batch_id is None and len(held) == 1)), None)
     if batch is None:
-        others = ", ".join(sorted({key[0] for key in held})) or "none"
-        raise LakehouseError(f"{lake.pipeline}.{name}: the batch {batch_id} is not held. Held now: {others}.")
+        others = ", ".join(sorted(f"{one.id}{_of(one)}" for one in held)) or "none"
+        wrong = "say which batch" if batch_id is None and held else f"the batch {batch_id or ''} is not held"
+        raise LakehouseError(f"{lake.pipeline}.{name}: {' '.join(wrong.split())}. Held now: {others}.")
     set_state(spark, lake, batch, decision, reason, run_id)
     return batch
+
+
+def _of(batch: Batch) -> str:
+    return f" (of {batch.interval.start:%Y-%m-%d %H:%M})" if batch.interval else ""
 
 
 def set_state(spark: SparkSession, lake: Lake, batch: Batch, state: State, reason: str, run_id: str) -> None:
@@ -133,20 +145,25 @@ def batch_states(spark: SparkSession, lake: Lake, name: str) -> Mapping[tuple[st
 
 def batch_decisions(spark: SparkSession, lake: Lake, name: str) -> Mapping[tuple[str, int], tuple[str, str]]:
     """The newest state of every batch of a table that has one, and the reason for it, by id and generation."""
-    states = read_book(spark, lake, _BOOK, name)
-    if states is None:
-        return {}
-    newest = F.max_by(F.struct("state", "reason"), "at").alias("newest")
-    rows = states.groupBy("batch_id", "generation").agg(newest).select("*", "newest.*").collect()
-    return {(row["batch_id"], row["generation"]): (row["state"], row["reason"]) for row in rows}
+    return {found.batch.key: (found.state, found.reason) for found in _newest(spark, lake, name)}
 
 
-def _written_down(spark: SparkSession, lake: Lake, name: str, batch_id: str) -> list[Batch]:
-    states = read_book(spark, lake, _BOOK, name)
-    if states is None:
+@dataclass(frozen=True)
+class _Decision:
+    batch: Batch
+    state: str
+    reason: str
+    run_id: str
+
+
+def _newest(spark: SparkSession, lake: Lake, name: str) -> list[_Decision]:
+    """What was decided last of every batch of a table."""
+    book = read_book(spark, lake, _BOOK, name)
+    if book is None:
         return []
-    rows = states.where(F.col("batch_id") == F.lit(batch_id)).select("batch").distinct().collect()
-    return [Batch.model_validate_json(row[0]) for row in rows]
+    last = F.max_by(F.struct("batch", "state", "reason", "run_id"), "at").alias("last")
+    rows = book.groupBy("batch_id", "generation").agg(last).select("last.*").collect()
+    return [_Decision(Batch.model_validate_json(row[0]), *row[1:]) for row in rows]
 
 
 def _age(batch: Batch) -> tuple[datetime, int]:

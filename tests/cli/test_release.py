@@ -17,6 +17,8 @@ tables:
     source: {files: "landing/{{ ds }}.csv", format: csv, options: {header: true}}
     silver: {columns: {id: int}, keys: [id]}
     quality: {rules: [{row_count: {min: 2}}]}
+gold:
+  total: {sql: SELECT count(*) AS n FROM silver.orders, load: overwrite}
 """
 
 
@@ -33,7 +35,7 @@ def _shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.spark
 @pytest.mark.usefixtures("spark_server")
-def test_what_is_released_is_merged_by_the_next_run_and_what_is_discarded_by_none() -> None:
+def test_what_is_released_is_merged_at_once_and_what_is_discarded_by_no_run() -> None:
     held = invoke("run", "shop.yaml", "-i", "2024-01-01..2024-01-02", "--live")
     assert held.exit_code == 1
     listed = invoke("release", "shop.yaml", "orders").stdout.splitlines()
@@ -43,7 +45,11 @@ def test_what_is_released_is_merged_by_the_next_run_and_what_is_discarded_by_non
     assert second
     assert first[1] in held.output
     released = invoke("release", "shop.yaml", "orders", first[1], "--reason", "a quiet day")
-    assert f"batch {first[1]} of 2024-01-01 is released" in released.stdout
+    assert released.stdout.splitlines() == [
+        f"batch {first[1]} of 2024-01-01 is released and in silver: 1 read, 1 inserted",
+        "gold.total: loaded",
+    ]
+    assert ids() == [1]
     assert "is discarded" in invoke("discard", "shop.yaml", "orders", second[1], "--reason", "a test").stdout
     again = invoke("release", "shop.yaml", "orders", second[1], "--reason", "a mistake")
     assert again.exit_code == 1
