@@ -24,7 +24,8 @@ demo: install ## Run a week of New York's flights through a real Airflow; DEMO_E
 test: install ## Run the tests (up to ten minutes)
 	@$(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
-live: install ## Run the tests on a running Airflow, those too that `make test` leaves out
+live: install ## Run the tests on a running Airflow, those too that `make test` leaves out (a browser: apt-get install chromium)
+	@UV_PYTHON_DOWNLOADS=never .venv/bin/uv sync --frozen --quiet --group browser
 	@$(PY) -m pytest -q -m "live or slow"
 
 chaos: install ## Kill every step at every write, and try 200 random sequences (about two hours; chaos-*.txt)

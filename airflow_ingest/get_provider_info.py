@@ -18,7 +18,17 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": name,
                 "python-modules": [
                     f"airflow_ingest.operators.{module}"
-                    for module in ("bronze", "dlq", "gate", "gold", "maintenance", "profile", "silver")
+                    for module in (
+                        "bronze",
+                        "by_hand",
+                        "dlq",
+                        "gate",
+                        "gold",
+                        "maintenance",
+                        "profile",
+                        "runs",
+                        "silver",
+                    )
                 ],
             }
         ],

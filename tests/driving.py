@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
@@ -96,3 +97,23 @@ def by_command(folder: Path, day: int, kind: Kind) -> str:
     result = CliRunner().invoke(app, ["run", file, "--json", "--interval", f"2026-01-{day:02d}", *how])
     runs = json.loads(result.stdout)
     return str(next(run["state"] for run in runs if run["table"] == "orders"))
+
+
+def by_replay(folder: Path, run_id: str, fix: Mapping[str, str]) -> None:
+    """The operator behind the replay's form, executed for `shop.orders` as Airflow does, one letter at a time."""
+    from airflow_ingest.factory.by_hand import build_replay_dag
+
+    dag = build_replay_dag("ingest_dlq_replay", {"shop": str(folder / "shop.yaml")}, ["shop.orders"])
+    task: Any = dag.get_task("replay")
+    alias = SimpleNamespace(add=lambda asset, extra: None)
+    task.execute(
+        {
+            "dag": dag,
+            "dag_run": SimpleNamespace(
+                run_id=run_id, run_type="manual", data_interval_start=None, data_interval_end=None
+            ),
+            "params": {**{name: dag.params[name] for name in dag.params}, "fix": dict(fix), "batch_size": 1},
+            "outlet_events": dict.fromkeys(task.outlets, alias),
+            "ti": SimpleNamespace(try_number=1, max_tries=0),
+        }
+    )

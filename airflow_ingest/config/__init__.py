@@ -4,7 +4,7 @@ from airflow_ingest.config.custom import CustomRule
 from airflow_ingest.config.errors import ConfigError, IngestError, Mistake
 from airflow_ingest.config.gold import Aggregate, Dates, Dimension, Gold, Over
 from airflow_ingest.config.loader import load_pipeline, parse_gold, parse_pipeline, parse_table
-from airflow_ingest.config.pipeline import AssetSchedule, Pipeline, Retries, Spark
+from airflow_ingest.config.pipeline import AssetSchedule, CircuitBreaker, Pipeline, Retries, Spark
 from airflow_ingest.config.reference import json_schema, reference_page
 from airflow_ingest.config.rules import (
     AcceptedValuesRule,
@@ -35,6 +35,7 @@ __all__ = [
     "AssetSchedule",
     "BatchRule",
     "Bronze",
+    "CircuitBreaker",
     "Column",
     "ConfigError",
     "CustomRule",

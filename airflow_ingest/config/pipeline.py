@@ -12,7 +12,7 @@ from airflow_ingest.config.block import Block
 from airflow_ingest.config.gold import Gold
 from airflow_ingest.config.rules import AnyRule
 from airflow_ingest.config.table import Sla, Table
-from airflow_ingest.config.values import Duration, Email, Setting, quote, wrong
+from airflow_ingest.config.values import Duration, Email, Rate, Setting, quote, wrong
 
 Level = Literal["critical", "warning", "info"]
 Event = Literal[
@@ -77,10 +77,20 @@ class Alerts(Block):
 
 
 class CircuitBreaker(Block):
-    """When loads stop trying."""
+    """When runs stop trying: after so many bad ones in a row, until one of them may try again."""
 
-    failures: int = Field(3, ge=1, description="How many failures in a row open it.")
-    reset_after: Duration = Field(timedelta(minutes=30), description="How long it stays open.")
+    failures: int = Field(
+        3, ge=1, description="How many bad runs in a row open it: runs in which a table failed or was held."
+    )
+    reset_after: Duration = Field(
+        timedelta(minutes=30), description="How long it stays open. Then one run tries, and closes or opens it again."
+    )
+    max_reject_rate: Rate | None = Field(
+        None, description="A run is bad too if it rejected more than this share of a table's rows. Left out: never."
+    )
+    backfills: bool = Field(
+        False, description="Whether backfills, and runs by hand for an interval, count, and are stopped too."
+    )
 
 
 Schedule = Annotated[
@@ -113,7 +123,7 @@ class Pipeline(Block):
     retries: Retries = Field(Retries(), description="How failed tasks are tried again.")
     sla: Sla | None = Field(None, description="By when a run has to be done.")
     alerts: Alerts | None = Field(None, description="Who is told of what.")
-    circuit_breaker: CircuitBreaker | None = Field(None, description="When loads stop trying.")
+    circuit_breaker: CircuitBreaker | None = Field(None, description="When runs stop trying.")
     dag: dict[str, Any] = Field({}, description="Any further argument of Airflow's DAG, checked against it.")
     task: dict[str, Any] = Field({}, description="Any further argument of BaseOperator, for every task.")
     defaults: dict[str, Any] = Field({}, description="A table's keys that are merged into every table below.")

@@ -8,7 +8,7 @@ from airflow_ingest.config.report import Report
 from airflow_ingest.config.values import KeyPath, quote, words
 
 UNSERVED_KEYS = {
-    "Pipeline": words("sla alerts circuit_breaker"),
+    "Pipeline": words("sla alerts"),
     "Table": words("sla"),
     "Source": words("rest kafka"),
 }

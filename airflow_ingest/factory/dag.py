@@ -13,14 +13,17 @@ from airflow_ingest.factory.schedule import timetable
 from airflow_ingest.graph import StepKind
 from airflow_ingest.operators import (
     BronzeIngestOperator,
+    CheckCircuitOperator,
     GoldAggregateOperator,
     HoldBatchOperator,
     PendingBatchesOperator,
     ProfileOperator,
     QualityGateOperator,
+    RecordRunOperator,
     SilverMergeOperator,
 )
 from airflow_ingest.operators._spec import Spec
+from airflow_ingest.operators.runs import CHECK_CIRCUIT, RECORD_RUN
 from airflow_ingest.sensors import SourceFileSensor
 
 if TYPE_CHECKING:
@@ -49,6 +52,7 @@ def build_dag(graph: PipelineGraph, pipeline: Pipeline, *, file: str | None = No
     builder = _Builder(graph, pipeline, dag, {**_retries(pipeline), "owner": pipeline.owner, **for_tasks})
     for step in graph.steps:
         builder.add(step)
+    builder.enclose()
     return dag
 
 
@@ -80,6 +84,20 @@ class _Builder:
         above = [self.tasks[name] for name in step.upstream if name not in task.upstream_task_ids]
         if above:
             task.set_upstream(above)
+
+    def enclose(self) -> None:
+        """Put what may stop a run before all tasks, and what writes down how it went behind them."""
+        first, last = self.dag.roots, self.dag.leaves
+        common = {**self.common, **self._lake(), "dag": self.dag}
+        record = RecordRunOperator(
+            task_id=RECORD_RUN, tables=list(self.pipeline.tables), gold=list(self.pipeline.gold), **common
+        )
+        record.set_upstream(list(last))
+        record.as_teardown()
+        breaker = self.pipeline.circuit_breaker
+        if breaker is not None:
+            check = CheckCircuitOperator(task_id=CHECK_CIRCUIT, breaker=breaker, **common)
+            check.set_downstream(list(first))
 
     def _task(self, step: Step) -> BaseOperator:
         build = _TASKS[step.kind]
@@ -128,13 +146,11 @@ class _Builder:
         return ProfileOperator(layer=layer, hidden=hidden, **self._lakehouse(step), **arguments)
 
     def _lakehouse(self, step: Step) -> dict[str, Any]:
+        return {"table": step.target, **self._lake()}
+
+    def _lake(self) -> dict[str, Any]:
         spark = self.pipeline.spark
-        return {
-            "lake": self.pipeline.lake,
-            "table": step.target,
-            "spark_conn_id": spark.conn_id,
-            "spark_conf": spark.conf,
-        }
+        return {"lake": self.pipeline.lake, "spark_conn_id": spark.conn_id, "spark_conf": spark.conf}
 
     def _on_table(self, step: Step) -> dict[str, Any]:
         return {"spec": self.tables[step.target], **self._lakehouse(step)}

@@ -24,6 +24,13 @@ from airflow_ingest.lakehouse.lake import Lake
 if TYPE_CHECKING:
     from airflow_ingest.lakehouse.batches import decide_held, hold_batch
     from airflow_ingest.lakehouse.bronze import ingest_bronze
+    from airflow_ingest.lakehouse.circuit import (
+        Circuit,
+        describe_circuit,
+        pass_circuit,
+        read_circuit,
+        reset_circuit,
+    )
     from airflow_ingest.lakehouse.failures import FailedLoad, failed_loads, record_failure
     from airflow_ingest.lakehouse.gold.refresh import refresh_gold
     from airflow_ingest.lakehouse.letters import (
@@ -58,12 +65,14 @@ if TYPE_CHECKING:
     from airflow_ingest.lakehouse.releases import release_batch
     from airflow_ingest.lakehouse.replay import check_replayable, replay_dlq
     from airflow_ingest.lakehouse.restore import RestorePlan, plan_restore, restore_table
+    from airflow_ingest.lakehouse.runs import TableRecord, record_runs, run_history
     from airflow_ingest.lakehouse.silver.merge import merge_silver
     from airflow_ingest.lakehouse.sources.database import Database
     from airflow_ingest.lakehouse.status import GoldStatus, TableStatus, gold_status, table_status
 
 __all__ = [
     "Batch",
+    "Circuit",
     "ColumnChange",
     "ColumnProfile",
     "ConflictError",
@@ -92,6 +101,7 @@ __all__ = [
     "TableOwnedByOther",
     "TablePlan",
     "TableProfile",
+    "TableRecord",
     "TableStatus",
     "Target",
     "TransformError",
@@ -101,6 +111,7 @@ __all__ = [
     "count_letters",
     "dead_letters_of",
     "decide_held",
+    "describe_circuit",
     "discard_letters",
     "failed_loads",
     "gold_status",
@@ -110,17 +121,22 @@ __all__ = [
     "letters_by_rule",
     "maintain_table",
     "merge_silver",
+    "pass_circuit",
     "plan_gold",
     "plan_restore",
     "plan_table",
     "profile_before",
     "profile_table",
     "quality_gate",
+    "read_circuit",
     "record_failure",
+    "record_runs",
     "refresh_gold",
     "release_batch",
     "replay_dlq",
+    "reset_circuit",
     "restore_table",
+    "run_history",
     "table_status",
     "targets_of",
 ]
@@ -130,6 +146,7 @@ _HOME = {
         ("Batch", "GateOutcome", "Interval", "LoadResult", "ReplayResult", "RowCounts", "RunInfo"), "model"
     ),
     **dict.fromkeys(("FailedLoad", "failed_loads", "record_failure"), "failures"),
+    **dict.fromkeys(("Circuit", "describe_circuit", "pass_circuit", "read_circuit", "reset_circuit"), "circuit"),
     "Database": "sources.database",
     **dict.fromkeys(("GoldPlan", "TablePlan"), "planned"),
     **dict.fromkeys(("ColumnProfile", "TableProfile", "profile_before"), "profile_book"),
@@ -163,6 +180,7 @@ _HOME = {
     "quality_gate": "quality.gate",
     "refresh_gold": "gold.refresh",
     "release_batch": "releases",
+    **dict.fromkeys(("TableRecord", "record_runs", "run_history"), "runs"),
     **dict.fromkeys(("check_replayable", "replay_dlq"), "replay"),
 }
 

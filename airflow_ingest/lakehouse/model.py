@@ -214,7 +214,12 @@ class LoadResult(Value):
 
 
 class RuleResult(Value):
-    """The outcome of one rule on one batch. `failing` counts rows; `value` is what a batch rule measured."""
+    """The outcome of one rule on one batch.
+
+    - `failing` counts rows; `value` is what a batch rule measured
+    - `sample`: a few of the rows that break it, as JSON of the columns that the rule names
+    - `seconds`: what its own query took; of a rule that has none, the pass that answered all those
+    """
 
     name: str
     kind: str
@@ -224,6 +229,8 @@ class RuleResult(Value):
     value: float | None = None
     threshold: str = ""
     message: str = ""
+    sample: tuple[str, ...] = ()
+    seconds: float = 0.0
 
 
 class PartitionRange(Value):

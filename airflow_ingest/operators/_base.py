@@ -96,10 +96,10 @@ class LakehouseOperator(IntervalTemplates, BaseOperator):
         except Exception as unwritten:
             self.log.warning("The failure could not be written to ops/failed_loads: %s", unwritten)
 
-    def publish(self, context: Context, results: Iterable[LoadResult]) -> dict[str, Any]:
+    def publish(self, context: Context, results: Iterable[LoadResult], **more: Any) -> dict[str, Any]:
         """Log the loads, put them on the outlets' asset events and give back what goes into XCom.
 
-        Raises AirflowSkipException if the load had nothing to do.
+        The events tell `more` besides. Raises AirflowSkipException if the load had nothing to do.
         """
         from airflow_ingest.operators._results import describe, merged
 
@@ -111,8 +111,8 @@ class LakehouseOperator(IntervalTemplates, BaseOperator):
             raise AirflowSkipException(total["reason"])
         for outlet in self.outlets:
             if isinstance(outlet, Asset):
-                context["outlet_events"][outlet].extra.update(total)
-        return total
+                context["outlet_events"][outlet].extra.update({**total, **more})
+        return {**total, "attempt": getattr(context["ti"], "try_number", 1)}
 
 
 @contextmanager

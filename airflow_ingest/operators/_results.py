@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from airflow_ingest.config import IngestError
 
 if TYPE_CHECKING:
-    from airflow_ingest.lakehouse import Batch, GateOutcome, LoadResult
+    from airflow_ingest.lakehouse import Batch, GateOutcome, LoadResult, ReplayResult
+    from airflow_ingest.lakehouse.model import RuleResult
 
 
 _SHOWN = 20
@@ -27,15 +29,51 @@ def describe(result: LoadResult) -> str:
 
 
 def describe_gate(outcome: GateOutcome) -> str:
-    """The gate's decision, one line for every rule that did not hold, and what of the source silver leaves behind."""
+    """The gate's decision, what did not hold, a table of all rules, and what of the source silver leaves behind."""
     rejected = ", ".join(f"{count} by {rule}" for rule, count in outcome.rejections.items() if count)
     head = (
         f"quality_gate {outcome.table}{_of(outcome.batch)}: {outcome.decision}; {outcome.rows.read} rows read, "
         f"{outcome.rows.rejected} rejected{f' ({rejected})' if rejected else ''}; {outcome.seconds:.1f} s"
     )
     failed = [f"  {rule.severity}: {rule.name}: {rule.message}" for rule in outcome.rules if not rule.passed]
+    failed += [f"  {reason}" for reason in outcome.reasons if not reason.startswith("rule ")]
     others = [f"  not used by silver: {_some(outcome.unused)}"] if outcome.unused else []
-    return "\n".join([head, *failed, *others])
+    return "\n".join([head, *failed, *([rule_table(outcome.rules)] if outcome.rules else []), *others])
+
+
+def rule_table(rules: Sequence[RuleResult]) -> str:
+    """The outcomes of `rules` as a table of plain text, 120 characters wide at most."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    drawn = RichTable(box=box.ASCII, header_style="")
+    for column in ("rule", "severity", "outcome", "failing", "found", "allowed", "seconds", "for instance"):
+        drawn.add_column(column, justify="right" if column in ("failing", "found", "seconds") else "left")
+    for rule in rules:
+        found = "" if rule.value is None else f"{rule.value:g}"
+        told = [rule.name, rule.severity, "holds" if rule.passed else "broken", f"{rule.failing:,}", found]
+        drawn.add_row(*map(Text, [*told, rule.threshold, f"{rule.seconds:.1f}", "; ".join(rule.sample)]))
+    console = Console(width=120, file=StringIO(), color_system=None)
+    console.print(drawn)
+    text = console.file.getvalue() if isinstance(console.file, StringIO) else ""
+    return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def quality_of(outcomes: Iterable[GateOutcome]) -> list[dict[str, Any]]:
+    """What asset events tell of the rules: how each came out, of several batches for each of them."""
+    told = ("name", "severity", "passed", "failing", "value")
+    return [{key: getattr(rule, key) for key in told} for outcome in outcomes for rule in outcome.rules]
+
+
+def describe_replay(result: ReplayResult) -> str:
+    """What has become of the letters so far, in one line, and one for every rule that rejects some again."""
+    would = "would be " if result.dry_run else ""
+    rejected = f"{result.rejected} {would}rejected again"
+    waiting = f"; {result.waiting} more are of batches that silver has not" if result.waiting else ""
+    head = f"{result.table}: {result.tried} of {result.open} dead letters tried, {result.replayed} {would}replayed, "
+    return "\n".join([head + rejected + waiting, *(f"  {n} by {rule}" for rule, n in sorted(result.reasons.items()))])
 
 
 def merged(results: Sequence[LoadResult]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_ingest._context import run_info
 from airflow_ingest.operators._base import LakehouseOperator
+from airflow_ingest.operators._results import describe_replay
 from airflow_ingest.operators._spec import Spec, table_spec
 
 if TYPE_CHECKING:
@@ -25,12 +26,14 @@ class DlqReplayOperator(LakehouseOperator):
     :param spec: the table, as for `BronzeIngestOperator`
     :param rule: only rows that this rule rejected
     :param since: only rows rejected since then: a datetime, or ISO 8601
+    :param ids: only rows with these ids, or beginnings of ids
     :param limit: at most so many rows
+    :param batch_size: how many rows go into silver in one commit; a retry goes on where the attempt before it was
     :param preview: a dry run: tell what would happen, and change nothing
     :param fix: Spark SQL expressions that replace columns of the rejected rows, by column
     """
 
-    template_fields: Sequence[str] = ("lake", "rule", "since", "limit", "preview", "fix")
+    template_fields: Sequence[str] = ("lake", "rule", "since", "ids", "limit", "batch_size", "preview", "fix")
 
     def __init__(
         self,
@@ -38,7 +41,9 @@ class DlqReplayOperator(LakehouseOperator):
         spec: Spec[Table] | Table | Mapping[str, Any],
         rule: str | None = None,
         since: datetime | str | None = None,
+        ids: Sequence[str] | str = (),
         limit: int | str | None = None,
+        batch_size: int | str = 10_000,
         preview: bool | str = False,
         fix: Mapping[str, str] | None = None,
         **kwargs: Any,
@@ -47,18 +52,21 @@ class DlqReplayOperator(LakehouseOperator):
         self.spec = table_spec(spec, self.table)
         self.rule = rule
         self.since = since
+        self.ids = ids
         self.limit = limit
+        self.batch_size = batch_size
         self.preview = preview
         self.fix = fix
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Replay, and return the result; raises a ValueError for an argument that was rendered into nonsense."""
-        from pydantic import NonNegativeInt, TypeAdapter
+        from pydantic import NonNegativeInt, PositiveInt, TypeAdapter
 
         from airflow_ingest.lakehouse import replay_dlq
 
         since = TypeAdapter(datetime | None).validate_python(self.since or None)
         limit = TypeAdapter(NonNegativeInt | None).validate_python(self.limit or None)
+        batch_size = TypeAdapter(PositiveInt).validate_python(self.batch_size)
         preview = TypeAdapter(bool).validate_python(self.preview)
         run = run_info(context, self.pipeline)
         with self.spark(context, run) as spark:
@@ -70,9 +78,12 @@ class DlqReplayOperator(LakehouseOperator):
                 run,
                 rule=self.rule or None,
                 since=since,
+                ids=[self.ids] if isinstance(self.ids, str) and self.ids else self.ids,
                 limit=limit,
+                batch_size=batch_size,
                 dry_run=preview,
                 fix=self.fix or None,
+                progress=lambda so_far: self.log.info(describe_replay(so_far)),
             )
-        self.log.info("%s", result)
+        self.log.info(describe_replay(result))
         return dict(result.to_dict())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_ingest._context import run_info
 from airflow_ingest.operators._base import LakehouseOperator
 from airflow_ingest.operators._pins import TaskPins
-from airflow_ingest.operators._results import passed_of
+from airflow_ingest.operators._results import passed_of, quality_of
 from airflow_ingest.operators._spec import Spec, table_spec
 
 if TYPE_CHECKING:
@@ -42,11 +42,12 @@ class SilverMergeOperator(LakehouseOperator):
         """Merge every batch that was handed on."""
         from airflow_ingest.lakehouse import merge_silver
 
-        run = run_info(context, self.pipeline)
+        run, passed = run_info(context, self.pipeline), passed_of(self.batches)
         with self.spark(context, run) as spark:
             lake, pins = self.lake_of(run), TaskPins(context)
             results = [
                 merge_silver(spark, lake, self.table, self.spec.model, run, batch, outcome, pins=pins)
-                for batch, outcome in passed_of(self.batches)
+                for batch, outcome in passed
             ]
-        return self.publish(context, results)
+        quality = quality_of(outcome for _, outcome in passed if outcome is not None)
+        return self.publish(context, results, quality=quality)

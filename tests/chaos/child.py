@@ -1,4 +1,4 @@
-"""A day of a pipeline in a process of its own, which dies where it is told to.
+"""A day of a pipeline, or a replay, in a process of its own, which dies where it is told to.
 
 The process is forked from one that has imported everything (`forkserver`), so that it starts in no time.
 """
@@ -10,6 +10,7 @@ import os
 import signal
 import time
 import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -17,7 +18,7 @@ from threading import Thread
 
 from airflow_ingest.runtime import server_status
 from tests.chaos.faults import Write, watching
-from tests.driving import by_operators
+from tests.driving import by_operators, by_replay
 
 PATIENCE = 240
 """Seconds that a day may take."""
@@ -60,21 +61,36 @@ def run_day(folder: Path, day: int, *, tries: int, fault: Fault = NO_FAULT) -> l
 
     The tasks have so many `tries`: attempts of the same number are retries.
     """
+    return _in_process(fault, by_operators, folder, day, "live", tries=tries)
+
+
+def run_replay(folder: Path, run_id: str, fix: Mapping[str, str], *, fault: Fault = NO_FAULT) -> list[str] | str:
+    """The writes of a replay, by its operator in a process of its own; why it failed, if it did."""
+    return _in_process(fault, by_replay, folder, run_id, fix)
+
+
+def _in_process(fault: Fault, job: Callable[..., object], *given: object, **more: object) -> list[str] | str:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["airflow.models.dagrun", "airflow_ingest.hooks", __name__])
     inbox, outbox = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(folder, day, tries, fault, outbox))
+    process = context.Process(target=_child, args=(fault, outbox, job, given, more))
     process.start()
     outbox.close()
     process.join(PATIENCE)
     if process.is_alive():
         process.kill()
-        raise TimeoutError(f"{folder.name}, day {day}: not done after {PATIENCE} s")
+        raise TimeoutError(f"{given}: not done after {PATIENCE} s")
     told: list[str] | str = inbox.recv() if process.exitcode == 0 else f"ended with {process.exitcode}"
     return told
 
 
-def _child(folder: Path, day: int, tries: int, fault: Fault, outbox: Connection) -> None:
+def _child(
+    fault: Fault,
+    outbox: Connection,
+    job: Callable[..., object],
+    given: tuple[object, ...],
+    more: Mapping[str, object],
+) -> None:
     seen: list[str] = []
 
     def before(write: Write) -> None:
@@ -83,7 +99,7 @@ def _child(folder: Path, day: int, tries: int, fault: Fault, outbox: Connection)
 
     try:
         with watching(before, fault.after):
-            by_operators(folder, day, "live", tries=tries)
+            job(*given, **more)
     except Exception:
         outbox.send(traceback.format_exc())
     else:

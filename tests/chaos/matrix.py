@@ -142,11 +142,15 @@ class Arena:
         return told
 
     def _child(self, lake: str, day: int, tries: int, fault: Fault = NO_FAULT) -> list[str] | str:
+        self._use(lake)
+        return run_day(self.folder / lake, day, tries=tries, fault=fault)
+
+    def _use(self, lake: str) -> None:
+        """The pipeline's file, with its lake where this one is."""
         file = self.folder / lake / "shop.yaml"
         file.parent.mkdir(exist_ok=True)
         places = {"lake": self.folder / lake / "lake", "landing": self.folder / "landing"}
         file.write_text(_PIPELINE.format(silver=LOADS[self.load].silver, mode=LOADS[self.load].mode, **places))
-        return run_day(file.parent, day, tries=tries, fault=fault)
 
     def _copy(self, source: str, target: str) -> None:
         shutil.copytree(self.folder / source, self.folder / target)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG
 
 LOADER = Path(__file__).parents[2] / "dags" / "ingest_loader.py"
+SHARED = ["ingest_dlq_replay", "ingest_held_batches", "ingest_maintenance"]
+"""The DAGs that serve all pipelines."""
 SMALL = """\
 pipeline: {name}
 schedule: "@daily"

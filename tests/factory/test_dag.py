@@ -28,6 +28,9 @@ GOLDEN = {
     "orders.merge_silver": ("SilverMergeOperator", ["orders.quality_gate"], "all_success", ["shop.silver.orders"]),
     "raw.ingest_bronze": ("BronzeIngestOperator", [], "all_success", ["shop.bronze.raw"]),
     "gold.per_day": ("GoldAggregateOperator", ["orders.merge_silver"], "none_failed", ["shop.gold.per_day"]),
+    "record_run": (
+        "RecordRunOperator", ["gold.per_day", "orders.hold_batch", "raw.ingest_bronze"], "all_done_setup_success", [],
+    ),
 }  # fmt: skip
 
 
@@ -43,7 +46,7 @@ def test_the_structure(build: Build) -> None:
         )
         for task in dag.tasks
     } == GOLDEN
-    assert sorted(dag.task_group.children) == ["gold", "orders", "raw"]
+    assert sorted(dag.task_group.children) == ["gold", "orders", "raw", "record_run"]
 
 
 def test_the_gate_leads_to_merge_or_hold(build: Build) -> None:
@@ -52,12 +55,22 @@ def test_the_gate_leads_to_merge_or_hold(build: Build) -> None:
     assert (gate.publish_task_id, gate.hold_task_id) == ("orders.merge_silver", "orders.hold_batch")
 
 
+def test_the_circuit_breaker_stands_before_all_tasks(build: Build) -> None:
+    dag = build(small(extra="circuit_breaker: {failures: 2}"))
+
+    check: Any = dag.get_task("check_circuit")
+    assert check.downstream_task_ids == {"orders.wait_for_source", "raw.ingest_bronze"}
+    assert check.breaker.failures == 2
+    assert dag.get_task("record_run").is_teardown
+    assert not dag.get_task("record_run").on_failure_fail_dagrun
+
+
 def test_a_gate_on_bronze_leads_nowhere(build: Build) -> None:
     gate: Any = build(small().replace("mode: full}", "mode: full}\n    quality: {max_reject_rate: 1%}")).get_task(
         "raw.quality_gate"
     )
 
-    assert (gate.publish_task_id, gate.hold_task_id, gate.downstream_task_ids) == (None, None, set())
+    assert (gate.publish_task_id, gate.hold_task_id, gate.downstream_task_ids) == (None, None, {"record_run"})
 
 
 def test_a_profile_stands_below_its_table_and_nothing_below_it(build: Build) -> None:
@@ -67,14 +80,14 @@ def test_a_profile_stands_below_its_table_and_nothing_below_it(build: Build) -> 
     gold: Any = dag.get_task("gold.per_day.profile")
 
     assert [(task.upstream_task_ids, task.downstream_task_ids) for task in (silver, gold)] == [
-        ({"orders.merge_silver"}, set()),
-        ({"gold.per_day"}, set()),
+        ({"orders.merge_silver"}, {"record_run"}),
+        ({"gold.per_day"}, {"record_run"}),
     ]
     assert [(task.layer, task.table, task.retries) for task in (silver, gold)] == [
         ("silver", "orders", 2),
         ("gold", "per_day", 2),
     ]
-    assert sorted(dag.task_group.children) == ["gold", "orders", "raw"]
+    assert sorted(dag.task_group.children) == ["gold", "orders", "raw", "record_run"]
 
 
 def test_retries_count_the_first_try(build: Build) -> None:

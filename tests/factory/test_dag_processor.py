@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.factory.conftest import small
+from tests.factory.conftest import SHARED, small
 
 pytestmark = pytest.mark.airflow
 
@@ -41,10 +41,13 @@ def test_good_files_are_stored_and_bad_ones_listed_until_they_are_mended(airflow
 
     dags, errors = process(folder)
 
-    assert dags == ["ingest_maintenance", "other", "shop"]
+    assert dags == [*SHARED, "other", "shop"]
     assert list(errors) == ["bad.yaml"]
     assert f"{folder / 'bad.yaml'}:{len(small().splitlines()) + 1}:1: shedule: unknown key" in errors["bad.yaml"]
 
     (folder / "bad.yaml").write_text(small("bad"))
 
-    assert process(folder) == (["bad", "ingest_maintenance", "other", "shop"], {})
+    assert process(folder) == (
+        ["bad", *SHARED, "other", "shop"],
+        {},
+    )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_ingest.config import ConfigError
-from tests.factory.conftest import LOADER, small
+from tests.factory.conftest import LOADER, SHARED, small
 
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
@@ -21,8 +21,8 @@ Bag = Callable[[], "DagBag"]
 
 
 def pipelines_of(found: DagBag) -> list[str]:
-    """The DAGs but for the one that looks after their tables."""
-    return sorted(found.dags.keys() - {"ingest_maintenance"})
+    """The DAGs but for those that serve all pipelines."""
+    return sorted(found.dags.keys() - set(SHARED))
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def test_outside_an_import_errors_are_logged(folder: Path, caplog: pytest.LogCap
     with pytest.warns(UserWarning, match=r"bad\.yaml"):
         dags = load_dags(folder)
 
-    assert sorted(dags) == ["ingest_maintenance", "shop"]
+    assert sorted(dags) == [*SHARED, "shop"]
     assert "bad.yaml" in caplog.text
 
 

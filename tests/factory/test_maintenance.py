@@ -11,7 +11,7 @@ import pytest
 
 from airflow_ingest.factory import Maintenance, load_dags
 from airflow_ingest.lakehouse import LakehouseError
-from tests.factory.conftest import small
+from tests.factory.conftest import SHARED, small
 
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
@@ -51,7 +51,7 @@ def test_a_loader_says_when_and_where(folder: Path) -> None:
     task: Any = dags["tidy"].get_task("shop")
     assert (dags["tidy"].schedule, dags["tidy"].max_active_tasks) == ("@weekly", 3)
     assert (task.pool, task.retain) == ("spark", timedelta(days=30))
-    assert sorted(load_dags(folder, maintenance=None)) == ["shop"]
+    assert sorted(load_dags(folder, maintenance=None, by_hand=None)) == ["shop"]
 
 
 def test_a_retention_below_seven_days_is_refused_where_it_is_written() -> None:
@@ -87,7 +87,7 @@ def test_its_name_is_not_a_pipelines(folder: Path, bag: Bag) -> None:
 
     assert list(found.import_errors) == ["ingest_maintenance.yaml"]
     assert "is the id of the DAG that looks after all tables" in found.import_errors["ingest_maintenance.yaml"]
-    assert sorted(found.dags) == ["ingest_maintenance", "shop"]
+    assert sorted(found.dags) == [*SHARED, "shop"]
 
 
 def test_it_can_be_serialised(folder: Path, bag: Bag) -> None:
@@ -117,5 +117,5 @@ def test_a_policy_that_refuses_it_hides_no_pipeline(folder: Path, bag: Bag) -> N
     finally:
         manager.unregister(name=plugin)
 
-    assert sorted(found.dags) == ["shop"]
+    assert sorted(found.dags) == ["ingest_dlq_replay", "ingest_held_batches", "shop"]
     assert "not here" in found.import_errors["ingest_maintenance"]

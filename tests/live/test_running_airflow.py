@@ -80,7 +80,7 @@ def test_dropped_files_run_or_tell_what_is_wrong_without_a_restart(site: Site) -
     (broken,) = site.airflow.api.import_errors()
     assert "bad.yaml:10:5: tables.orders.silvr" in broken.message
     assert "silver" in broken.message
-    assert site.airflow.api.dags() == ["ingest_maintenance", "shop"]
+    assert site.airflow.api.dags() == ["ingest_dlq_replay", "ingest_held_batches", "ingest_maintenance", "shop"]
 
     runs = _backfilled(site)
 

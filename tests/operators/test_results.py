@@ -114,6 +114,7 @@ def test_the_gates_decision_names_the_rules_that_did_not_hold() -> None:
         {
             **outcome(1, "block"),
             "rows": {"read": 10, "rejected": 2},
+            "reasons": ["20.00% of the rows were rejected, allowed 5.00%"],
             "rejections": {"positive": 2, "other": 0},
             "rules": [
                 {
@@ -122,6 +123,8 @@ def test_the_gates_decision_names_the_rules_that_did_not_hold() -> None:
                     "severity": "error",
                     "passed": False,
                     "message": "2 rows break it",
+                    "failing": 2,
+                    "sample": ["-5", "[red]"],
                 },
                 {"name": "other", "kind": "expect", "severity": "error", "passed": True},
             ],
@@ -131,5 +134,12 @@ def test_the_gates_decision_names_the_rules_that_did_not_hold() -> None:
     assert describe_gate(gate) == (
         "quality_gate t [2013-01-01 00:00 to 2013-01-02 00:00, batch b1]: block; "
         "10 rows read, 2 rejected (2 by positive); 0.0 s\n"
-        "  error: positive: 2 rows break it"
+        "  error: positive: 2 rows break it\n"
+        "  20.00% of the rows were rejected, allowed 5.00%\n"
+        "+------------------------------------------------------------------------------------+\n"
+        "| rule     | severity | outcome | failing | found | allowed | seconds | for instance |\n"
+        "|----------+----------+---------+---------+-------+---------+---------+--------------|\n"
+        "| positive | error    | broken  |       2 |       |         |     0.0 | -5; [red]    |\n"
+        "| other    | error    | holds   |       0 |       |         |     0.0 |              |\n"
+        "+------------------------------------------------------------------------------------+"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -11,9 +12,8 @@ from pyspark.sql import DataFrame
 from airflow_ingest.config import Gold, Quality
 from airflow_ingest.config.rules import AnyRule
 from airflow_ingest.lakehouse.model import Decision, RuleResult
-from airflow_ingest.lakehouse.quality.questions import Questions, failing, results
+from airflow_ingest.lakehouse.quality.questions import Questions, of_row, results
 from airflow_ingest.lakehouse.quality.results import Judgement
-from airflow_ingest.lakehouse.quality.row_rules import failing_condition
 
 _ROWS = "rows"
 
@@ -57,8 +57,9 @@ def _evaluate(
     rules: Sequence[AnyRule], rows: DataFrame, moment: datetime, past: Mapping[str, Sequence[float]]
 ) -> tuple[int, list[RuleResult]]:
     asked = Questions.of(((n, rule, "true") for n, rule in enumerate(rules) if rule.scope == "batch"), rows)
-    of_rows = {
-        failing(n): f"count_if({failing_condition(rule)})" for n, rule in enumerate(rules) if rule.scope == "row"
-    }
+    of_rows: dict[str, str] = {}
+    for n, rule in enumerate(rules):
+        of_rows |= of_row(rule, n, "true") if rule.scope == "row" else {}
+    began = time.monotonic()
     measured = replace(asked, aggregates={_ROWS: "count(1)", **of_rows, **asked.aggregates}).answers(rows.columns)
-    return int(measured[_ROWS]), results(rules, measured, moment, past)
+    return int(measured[_ROWS]), results(rules, measured, moment, past, time.monotonic() - began)

@@ -23,11 +23,12 @@ from airflow_ingest.config import (
 )
 from airflow_ingest.config.values import format_duration
 from airflow_ingest.lakehouse.model import RuleResult
+from airflow_ingest.lakehouse.quality.samples import sampled, shown
 from airflow_ingest.lakehouse.sql import quote
 
 ROW_COUNT = "row_count"
-ANSWER, ERROR = "answer", "error"
-"""What an author's SQL gave, and why there is nothing, among what was measured."""
+ANSWER, ERROR, SECONDS, SAMPLE = "answer", "error", "seconds", "sample"
+"""What an author's SQL gave, why there is nothing, what it took, and some rows that break a rule."""
 _TIME = "%Y-%m-%d %H:%M:%S %Z"
 _FEWEST = 2
 """Earlier values without which nothing can drift."""
@@ -97,6 +98,8 @@ def judge(
         value=verdict.value,
         threshold=verdict.threshold,
         message="" if verdict.passed else verdict.message,
+        sample=() if verdict.passed else shown(values.get(SAMPLE)),
+        seconds=values.get(SECONDS, 0.0),
     )
 
 
@@ -125,7 +128,9 @@ def _alike(columns: Sequence[str], base: str) -> str:
 
 def _count_twins(rule: UniqueRule, base: str, own: str) -> Measures:
     alike = f"{own}alike"
-    return Measures({"twins": f"count_if({base} AND {quote(alike)} > 1)"}, {alike: _alike(rule.unique, base)})
+    twins = f"{base} AND {quote(alike)} > 1"
+    found = {"twins": f"count_if({twins})", SAMPLE: sampled(rule.unique, twins)}
+    return Measures(found, {alike: _alike(rule.unique, base)})
 
 
 def _unique(rule: UniqueRule, found: Found) -> Verdict:
@@ -137,7 +142,9 @@ def _unique(rule: UniqueRule, found: Found) -> Verdict:
 def _count_distinct(rule: DuplicateRateRule, base: str, own: str) -> Measures:
     alike = f"{own}alike"
     each = f"CASE WHEN {base} THEN 1.0D / {quote(alike)} END"
-    return Measures({"distinct": f"sum({each})"}, {alike: _alike(rule.duplicate_rate.columns, base)})
+    columns = rule.duplicate_rate.columns
+    found = {"distinct": f"sum({each})", SAMPLE: sampled(columns, f"{base} AND {quote(alike)} > 1")}
+    return Measures(found, {alike: _alike(columns, base)})
 
 
 def _duplicate_rate(rule: DuplicateRateRule, found: Found) -> Verdict:

@@ -28,7 +28,7 @@ from airflow_ingest.lakehouse.model import (
     RunInfo,
     short_hash,
 )
-from airflow_ingest.lakehouse.quality.questions import Questions, failing, results
+from airflow_ingest.lakehouse.quality.questions import Questions, of_row, results
 from airflow_ingest.lakehouse.quality.results import Judgement, past_values, record
 from airflow_ingest.lakehouse.quality.row_rules import failing_condition
 from airflow_ingest.lakehouse.settings import compiled, other_settings, rows_expected
@@ -72,19 +72,27 @@ def quality_gate(spark: SparkSession, lake: Lake, name: str, table: Table, run: 
         judged = judge(spark, lake, name, table, batch, lookups)
         asked = measuring(table, judged)
         beside = asked.asked_beside(judged.columns)
+        began = time.monotonic()
         measured = {**_measure_and_reject(spark, lake, table, run, asked, batch), **beside}
-    found = outcome_of(table, judged, batch, measured, past_values(spark, lake, name, table.quality.rules, batch.id))
+        seconds = time.monotonic() - began
+    past = past_values(spark, lake, name, table.quality.rules, batch.id)
+    found = outcome_of(table, judged, batch, measured, past, seconds)
     found = found.model_copy(update={"lookups": dict(lookups.versions), "seconds": time.monotonic() - started})
     record(spark, lake, run, Judgement.of(found))
     return found
 
 
 def outcome_of(
-    table: Table, judged: Judged, batch: Batch, measured: Mapping[str, Any], past: Mapping[str, Sequence[float]]
+    table: Table,
+    judged: Judged,
+    batch: Batch,
+    measured: Mapping[str, Any],
+    past: Mapping[str, Sequence[float]],
+    seconds: float = 0.0,
 ) -> GateOutcome:
     """What the gate says of `batch`, whose rows `judged` gave `measured` for the aggregates of `measuring`.
 
-    `past` are the values that rules found in earlier batches: see `past_values`.
+    `past` are the values that rules found in earlier batches: see `past_values`; the pass took `seconds`.
     """
     rows = RowCounts(
         read=measured["read"],
@@ -92,7 +100,7 @@ def outcome_of(
         rejected=measured["rejected"],
         deduplicated=measured["deduplicated"],
     )
-    rules = results(table.quality.rules, measured, batch.order, past)
+    rules = results(table.quality.rules, measured, batch.order, past, seconds)
     reasons, decision = _decide(table, rows, rules, judged, measured["passing"])
     if batch.released and decision == "block":
         reasons, decision = [f"released by hand in spite of: {reason}" for reason in reasons], "warn"
@@ -176,7 +184,7 @@ def _aggregates(table: Table, judged: Judged) -> dict[str, str]:
     for index, label in enumerate(_labels(judged)):
         aggregates[f"c{index}"] = f"count_if(array_contains({_BROKEN}, {literal(label)}))"
     for index, rule in _rules(table, "row"):
-        aggregates[failing(index)] = f"count_if({_JUDGEABLE} AND {failing_condition(rule)})"
+        aggregates |= of_row(rule, index, _JUDGEABLE)
     for index, name in enumerate(_pruning_columns(table)):
         for side in ("min", "max"):
             aggregates[f"p{index}_{side}"] = as_text(f"{side}(CASE WHEN {PUBLISHED} THEN {quote(name)} END)")

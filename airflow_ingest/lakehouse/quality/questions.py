@@ -11,8 +11,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from airflow_ingest.lakehouse.model import RuleResult
-from airflow_ingest.lakehouse.quality.batch_rules import ANSWER, ERROR, alias, judge, measures
-from airflow_ingest.lakehouse.quality.row_rules import outcome
+from airflow_ingest.lakehouse.quality.batch_rules import ANSWER, ERROR, SAMPLE, alias, judge, measures
+from airflow_ingest.lakehouse.quality.row_rules import columns_of, failing_condition, outcome
+from airflow_ingest.lakehouse.quality.samples import sampled, shown
 from airflow_ingest.lakehouse.quality.sql_rules import as_measure, asked_beside, query_of, unsound
 
 Asked = tuple[int, Any, str]
@@ -66,16 +67,36 @@ class Questions:
         return {**self.rows.agg(*self.columns).collect()[0].asDict(), **self.asked_beside(columns)}
 
 
+def of_row(rule: Any, index: int, among: str) -> dict[str, str]:
+    """What is asked for a rule on rows: how many of those for which `among` holds break it, and a few of them."""
+    broken, columns = f"{among} AND {failing_condition(rule)}", columns_of(rule)
+    asked = {failing(index): f"count_if({broken})"}
+    return asked | ({f"{failing(index)}_{SAMPLE}": sampled(columns, broken)} if columns else {})
+
+
 def results(
-    rules: Sequence[Any], measured: Mapping[str, Any], moment: datetime, past: Mapping[str, Sequence[float]]
+    rules: Sequence[Any],
+    measured: Mapping[str, Any],
+    moment: datetime,
+    past: Mapping[str, Sequence[float]],
+    seconds: float = 0.0,
 ) -> list[RuleResult]:
-    """The outcome of each of `rules`; how many rows break one on rows was `measured` as `failing` names it."""
-    return [
+    """The outcome of each of `rules`, by what was `measured` for it as `of_row` and `Questions` ask.
+
+    `seconds` is what the pass took that answered those without a query of their own.
+    """
+    found = [
         judge(rule, index, measured, moment, past.get(rule.name, ()))
         if rule.scope == "batch"
-        else outcome(rule, int(measured[failing(index)]))
+        else _of_rows(rule, index, measured)
         for index, rule in enumerate(rules)
     ]
+    return [result if result.seconds else result.model_copy(update={"seconds": seconds}) for result in found]
+
+
+def _of_rows(rule: Any, index: int, measured: Mapping[str, Any]) -> RuleResult:
+    sample = shown(measured.get(f"{failing(index)}_{SAMPLE}"))
+    return outcome(rule, int(measured[failing(index)])).model_copy(update={"sample": sample})
 
 
 def failing(index: int) -> str:

@@ -21,6 +21,7 @@ BOOK = "quality_results"
 COLUMNS = (
     "pipeline string, table string, batch_id string, generation bigint, run_id string, rule string, kind string, "
     "severity string, passed boolean, failing bigint, value double, threshold string, message string, "
+    "sample array<string>, seconds double, "
     "rows_read bigint, rows_rejected bigint, decision string"
 )
 
@@ -93,7 +94,7 @@ def record(spark: SparkSession, lake: Lake, run: RunInfo, judgement: Judgement) 
         "rows_rejected": judgement.rows_rejected,
         "decision": judgement.decision,
     }
-    told = ("kind", "severity", "passed", "failing", "value", "threshold", "message")
+    told = ("kind", "severity", "passed", "failing", "value", "threshold", "message", "sample", "seconds")
     append_rows(
         spark,
         lake.ops(BOOK),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow_ingest.config import AcceptedValuesRule, ExpectRule, PatternRule, RangeRule, RelationshipsRule
+from airflow_ingest.config.sql import parse_expression
 from airflow_ingest.lakehouse.model import RuleResult
 from airflow_ingest.lakehouse.silver.lookups import known_as
 from airflow_ingest.lakehouse.sql import literal, quote
@@ -17,6 +18,14 @@ def failing_condition(rule: Any) -> str:
     An `expect` has to be true, so NULL breaks it; the other kinds judge values, so NULL passes.
     """
     return _CONDITIONS[type(rule)](rule)
+
+
+def columns_of(rule: Any) -> tuple[str, ...]:
+    """The columns that a rule on rows looks at."""
+    if isinstance(rule, ExpectRule):
+        named = (name for name, _ in parse_expression(rule.expect).columns)
+        return tuple({name.lower(): name for name in named}.values())
+    return tuple(rule.columns)
 
 
 def outcome(rule: Any, failing: int) -> RuleResult:

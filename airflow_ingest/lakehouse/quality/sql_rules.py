@@ -5,6 +5,7 @@ A query that cannot be worked out is an error of its rule, which then does not h
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -22,7 +23,7 @@ from pyspark.sql import functions as F
 from airflow_ingest.config import DriftRule, SqlRule
 from airflow_ingest.config.batch_sql import BATCH
 from airflow_ingest.lakehouse.expressions import over_rows
-from airflow_ingest.lakehouse.quality.batch_rules import ANSWER, ERROR, ROW_COUNT, alias
+from airflow_ingest.lakehouse.quality.batch_rules import ANSWER, ERROR, ROW_COUNT, SECONDS, alias
 from airflow_ingest.lakehouse.spark_errors import brief
 from airflow_ingest.lakehouse.sql import quote
 
@@ -102,6 +103,7 @@ def asked_beside(rows: DataFrame, rules: Iterable[tuple[int, Any, str]], columns
         query = query_of(rule)
         assert query is not None
         rows.where(F.expr(base)).select(*map(quote, columns)).createOrReplaceTempView(BATCH)
+        began = time.monotonic()
         try:
             found = rows.sparkSession.sql(query).limit(2).collect()
         except _REFUSED as error:
@@ -109,6 +111,7 @@ def asked_beside(rows: DataFrame, rules: Iterable[tuple[int, Any, str]], columns
             continue
         finally:
             rows.sparkSession.catalog.dropTempView(BATCH)
+            answers[alias(index, SECONDS)] = time.monotonic() - began
         if len(found) == 1 and len(found[0]) == 1:
             answers[alias(index, ANSWER)] = found[0][0]
         else:

@@ -1,0 +1,97 @@
+"""The history of rules as one HTML page that needs nothing but itself: no script, no network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from html import escape
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_ingest.lakehouse.quality.history import RuleHistory, RulePoint
+
+_WIDTH, _HEIGHT, _EDGE = 240, 40, 4
+_STYLE = """
+:root { color-scheme: light dark; --line: #3b6ea5; --bad: #c62828; --soft: #8884; }
+@media (prefers-color-scheme: dark) { :root { --line: #8ab4f8; --bad: #ff8a80; } }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem; }
+table { border-collapse: collapse; width: 100%; margin: .5rem 0 2rem; }
+th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid var(--soft); vertical-align: top; }
+td.number { text-align: right; font-variant-numeric: tabular-nums; }
+.bad { color: var(--bad); font-weight: 600; }
+svg polyline { fill: none; stroke: var(--line); stroke-width: 1.5; }
+svg circle { fill: var(--line); } svg circle.bad { fill: var(--bad); }
+summary { cursor: pointer; } details table { font-size: .85rem; } code { overflow-wrap: anywhere; }
+"""
+
+
+def report_page(pipeline: str, rules: Sequence[RuleHistory], at: datetime) -> str:
+    """The page: for every table its rules, with a chart, what was found last, and all numbers behind a fold."""
+    broken = sum(not rule.last.passed for rule in rules)
+    parts = [
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
+        "<meta name='viewport' content='width=device-width'>",
+        f"<title>{escape(pipeline)}: quality</title><style>{_STYLE}</style></head><body>",
+        f"<h1>{escape(pipeline)}</h1>",
+        f"<p>{len(rules)} rules, {broken} of them broken by the newest batch. {at:%Y-%m-%d %H:%M %Z}</p>",
+        *(part for table, found in groupby(rules, key=lambda rule: rule.table) for part in _table(table, list(found))),
+        "</body></html>",
+    ]
+    return "\n".join(parts)
+
+
+_HEADS = ("rule", "severity", "last", "found", "allowed", "history")
+
+
+def _table(name: str, rules: Sequence[RuleHistory]) -> Iterator[str]:
+    yield f"<h2>{escape(name)}</h2><table><thead><tr>"
+    yield "".join(f"<th scope='col'>{head}</th>" for head in _HEADS)
+    yield "</tr></thead><tbody>"
+    for rule in rules:
+        last = rule.last
+        outcome = "holds" if last.passed else f"<span class='bad'>broken</span><br>{escape(last.message)}"
+        yield f"<tr><th scope='row'>{escape(rule.rule)}{_sample(last)}</th><td>{escape(rule.severity)}</td>"
+        yield f"<td>{outcome}</td><td class='number'>{_number(last)}</td><td>{escape(last.threshold)}</td>"
+        yield f"<td>{_chart(rule)}{_numbers(rule)}</td></tr>"
+    yield "</tbody></table>"
+
+
+def _sample(point: RulePoint) -> str:
+    return "".join(f"<br><code>{escape(text)}</code>" for text in point.sample)
+
+
+def _number(point: RulePoint) -> str:
+    if point.value is None:
+        return f"{point.failing:,} rows"
+    return f"{point.value:g}"
+
+
+def _chart(rule: RuleHistory) -> str:
+    """What was found, batch after batch; a red dot where the rule was broken."""
+    shown = [(point.measure or 0.0, point.passed) for point in rule.points]
+    low, high = min(value for value, _ in shown), max(value for value, _ in shown)
+    step = (_WIDTH - 2 * _EDGE) / max(len(shown) - 1, 1)
+    rise = (_HEIGHT - 2 * _EDGE) / ((high - low) or 1)
+    dots = [
+        (_EDGE + number * step, _HEIGHT - _EDGE - (value - low) * rise, passed)
+        for number, (value, passed) in enumerate(shown)
+    ]
+    broken = sum(not passed for _, passed in shown)
+    label = f"{len(shown)} batches, between {low:g} and {high:g}, {broken} broken"
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in dots)
+    marks = "".join(f"<circle{'' if ok else ' class=bad'} cx='{x:.1f}' cy='{y:.1f}' r='2.5'/>" for x, y, ok in dots)
+    return (
+        f"<svg role='img' aria-label='{label}' width='{_WIDTH}' height='{_HEIGHT}'>"
+        f"<polyline points='{line}'/>{marks}</svg>"
+    )
+
+
+def _numbers(rule: RuleHistory) -> str:
+    rows = "".join(
+        f"<tr><td>{point.at:%Y-%m-%d %H:%M}</td><td>{escape(point.run_id)}</td>"
+        f"<td{'' if point.passed else ' class=bad'}>{'holds' if point.passed else 'broken'}</td>"
+        f"<td class='number'>{_number(point)}</td></tr>"
+        for point in reversed(rule.points)
+    )
+    return f"<details><summary>{len(rule.points)} batches</summary><table>{rows}</table></details>"

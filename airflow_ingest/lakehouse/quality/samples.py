@@ -1,0 +1,35 @@
+"""A few of the rows that break a rule, taken in the pass that counts them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from airflow_ingest.lakehouse.sql import quote
+
+_MOST, _COLUMNS, _LONGEST = 3, 5, 200
+
+
+def sampled(columns: Sequence[str], broken: str) -> str:
+    """An aggregate that gives some of the rows for which `broken` is true, as JSON of `columns`; no more than three.
+
+    They are the same each time: those whose hashes are the greatest. The values are those of the table, so what is
+    masked there is masked here.
+    """
+    named = ", ".join(map(quote, columns[:_COLUMNS]))
+    shown = f"to_json(struct({named}), map('ignoreNullFields', 'false'))"
+    return f"max_by(CASE WHEN {broken} THEN {shown} END, CASE WHEN {broken} THEN xxhash64({named}) END, {_MOST})"
+
+
+def shown(found: Sequence[str] | None) -> tuple[str, ...]:
+    """What `sampled` gave, each row once, as it is shown: with one column, its value."""
+    told = dict.fromkeys(_value(text) for text in found or () if text is not None)
+    return tuple(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…" for text in told)
+
+
+def _value(text: str) -> str:
+    row = json.loads(text)
+    if len(row) != 1:
+        return text
+    (value,) = row.values()
+    return "NULL" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,130 @@
+"""The book of runs: what each run did with each table, one row each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import AwareDatetime
+
+from airflow_ingest.lakehouse.model import RowCounts, RunInfo, RunKind, Value
+from airflow_ingest.lakehouse.ops import append_rows, read_book
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from airflow_ingest.lakehouse.lake import Lake
+
+RunStatus = Literal["loaded", "unchanged", "skipped", "held", "failed", "not run", "stopped"]
+BOOK = "runs"
+_COUNTS = tuple(RowCounts.model_fields)
+_COLUMNS = ", ".join(
+    [
+        "pipeline string",
+        "table string",
+        "run_id string",
+        "kind string",
+        "interval_start timestamp",
+        "interval_end timestamp",
+        "started timestamp",
+        "ended timestamp",
+        "seconds double",
+        "status string",
+        "attempts int",
+        "error string",
+        *(f"rows_{name} bigint" for name in _COUNTS),
+    ]
+)
+_LONGEST = 2000
+
+
+class TableRecord(Value):
+    """What one run did with one table (`orders`, `gold.revenue`).
+
+    - `started`, `ended`: of the run; `seconds`: what the table's own steps took
+    - `status`: `stopped` by the circuit breaker, `not run` since what it needs failed
+    - `attempts`: the most that one of its steps took; `error`: why it was held, failed or left out
+    """
+
+    table: str
+    run_id: str
+    kind: RunKind = "live"
+    interval_start: AwareDatetime | None = None
+    interval_end: AwareDatetime | None = None
+    started: AwareDatetime
+    ended: AwareDatetime
+    seconds: float = 0.0
+    status: RunStatus
+    attempts: int = 1
+    error: str = ""
+    rows: RowCounts = RowCounts()
+
+    @property
+    def reject_rate(self) -> float:
+        """The share of the rows read that was rejected."""
+        return self.rows.rejected / self.rows.read if self.rows.read else 0.0
+
+
+def counted(
+    ingest: Mapping[str, Any] | None, gates: Sequence[Mapping[str, Any]], published: Sequence[Mapping[str, Any]]
+) -> RowCounts:
+    """What became of the rows of a table in a run, by the results of its steps (`to_dict` of each).
+
+    Rows that were held, or that a failure left behind, are read and no more than that.
+    """
+    merged = [RowCounts.from_dict(load["rows"]) for load in published]
+    taken = {load["batch"]["id"] for load in published if load.get("batch")}
+    left = [RowCounts.from_dict(gate["rows"]) for gate in gates if gate["batch"]["id"] not in taken]
+    found = [*merged, *left]
+    if not found and ingest is not None:
+        return RowCounts(read=ingest["rows"]["read"])
+    return RowCounts(**{name: sum(getattr(counts, name) for counts in found) for name in _COUNTS})
+
+
+def record_runs(spark: SparkSession, lake: Lake, run: RunInfo, records: Iterable[TableRecord]) -> None:
+    """Writes down what `run` did with its tables, in one commit; of what is written down twice the last counts."""
+    rows = []
+    for record in records:
+        told = record.to_dict()
+        counts = told.pop("rows")
+        told |= {"pipeline": lake.pipeline, "error": record.error[:_LONGEST]}
+        rows.append(told | {f"rows_{name}": counts[name] for name in _COUNTS})
+    append_rows(spark, lake.ops(BOOK), _COLUMNS, rows, run.run_id)
+
+
+def run_history(spark: SparkSession, lake: Lake, table: str | None = None, *, runs: int = 20) -> list[TableRecord]:
+    """The newest `runs` runs of the pipeline, or of one `table`: a record for each table, the newest run first."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
+
+    book = newest_records(spark, lake, table)
+    if book is None:
+        return []
+    order = Window.orderBy(F.desc("run_started"), "run_id")
+    of_run = Window.partitionBy("run_id")
+    rows = (
+        book.withColumn("run_started", F.min("started").over(of_run))
+        .withColumn("nth", F.dense_rank().over(order))
+        .where(F.col("nth") <= runs)
+        .orderBy("nth", "table")
+        .collect()
+    )
+    return [_record(row.asDict()) for row in rows]
+
+
+def newest_records(spark: SparkSession, lake: Lake, table: str | None = None) -> DataFrame | None:
+    """The book's rows of the pipeline, the last one of each run and table; None if nothing was written yet."""
+    from pyspark.sql import functions as F
+
+    book = read_book(spark, lake, BOOK, table)
+    if book is None:
+        return None
+    last = F.max_by(F.struct(*book.columns), "at").alias("last")
+    return book.groupBy("run_id", "table").agg(last).select("last.*")
+
+
+def _record(row: dict[str, Any]) -> TableRecord:
+    times = ("interval_start", "interval_end", "started", "ended")
+    known = {name: row[name].astimezone() for name in times if row[name] is not None}
+    rows = {name: row[f"rows_{name}"] or 0 for name in _COUNTS}
+    return TableRecord.from_dict({**row, **known, "rows": rows})

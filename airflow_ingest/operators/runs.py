@@ -1,0 +1,180 @@
+"""What stands before and behind a pipeline's steps: may the run go on, and what has it done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow.sdk import SkipMixin
+
+from airflow_ingest._context import run_info
+from airflow_ingest.graph import GOLD_GROUP, StepKind
+from airflow_ingest.operators._base import LakehouseOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_ingest.config import CircuitBreaker
+    from airflow_ingest.lakehouse import FailedLoad, RunInfo, TableRecord
+    from airflow_ingest.lakehouse.runs import RunStatus
+
+CHECK_CIRCUIT, RECORD_RUN = "check_circuit", "record_run"
+_BROKEN = ("failed", "upstream_failed")
+
+
+class CheckCircuitOperator(LakehouseOperator, SkipMixin):
+    """Stop the run while the pipeline's circuit breaker is open: all below is skipped, whatever the trigger rules say.
+
+    Returns the circuit's state.
+
+    :param breaker: when it opens, and for how long
+    """
+
+    inherits_from_skipmixin = True
+    ui_color = "#e6e0f5"
+
+    def __init__(self, *, breaker: CircuitBreaker, **kwargs: Any) -> None:
+        super().__init__(**{"table": CHECK_CIRCUIT, **kwargs})
+        self.breaker = breaker
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Look, log, and skip what is below if the circuit is open."""
+        from airflow_ingest.lakehouse import describe_circuit, pass_circuit
+
+        run = run_info(context, self.pipeline)
+        with self.spark(context, run) as spark:
+            circuit = pass_circuit(spark, self.lake_of(run), self.breaker, run)
+        self.log.info("The circuit is %s", describe_circuit(circuit, self.breaker))
+        if why := circuit.stops(run.run_id):
+            self.log.warning("This run is stopped: %s", why)
+            below = context["task"].get_flat_relatives(upstream=False)
+            self.skip(ti=context["ti"], tasks=[task for task in below if not task.is_teardown])
+        return circuit.to_dict()
+
+
+class RecordRunOperator(LakehouseOperator):
+    """Write into `ops/runs` what the run did with every table. It never fails a run: what goes wrong is logged.
+
+    :param tables: the pipeline's tables
+    :param gold: its gold tables
+    """
+
+    ui_color = "#eeeeee"
+
+    def __init__(self, *, tables: Sequence[str], gold: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(**{"table": RECORD_RUN, "retries": 0, **kwargs})
+        self.tables = tuple(tables)
+        self.gold = tuple(gold)
+
+    def execute(self, context: Context) -> None:
+        """Look at the run's tasks and write; a failure is logged as a warning."""
+        from airflow_ingest.lakehouse import failed_loads, record_runs
+
+        run, ti = run_info(context, self.pipeline), context["ti"]
+        dag_id, run_id = context["dag"].dag_id, run.run_id
+        try:
+            states = ti.get_task_states(dag_id, run_ids=[run_id])[run_id]
+            started = context["dag_run"].start_date or datetime.now(timezone.utc)
+            seen = SeenRun(run, started, states, lambda task: ti.xcom_pull(task_ids=task))
+            with self.spark(context, run) as spark:
+                lake = self.lake_of(run)
+                failed = seen.failed and failed_loads(spark, lake, limit=50)
+                records = [*(seen.table(name) for name in self.tables), *(seen.gold(name) for name in self.gold)]
+                record_runs(spark, lake, run, [with_error(record, failed or []) for record in records])
+        except Exception as error:
+            self.log.warning("The run could not be written to ops/runs: %s", error)
+
+
+class Results(Protocol):
+    """What a task returned, by its id; None where it returned nothing."""
+
+    def __call__(self, task: str, /) -> Any: ...
+
+
+class SeenRun:
+    """A run as its last task sees it: the `states` of the others by their ids, and their `results`."""
+
+    def __init__(self, run: RunInfo, started: datetime, states: Mapping[str, str | None], results: Results) -> None:
+        self._run = run
+        self._started = started
+        self._states = states
+        self._results = results
+        self._stopped = states.get(CHECK_CIRCUIT) == "success" and all(
+            state == "skipped" for task, state in states.items() if task not in (CHECK_CIRCUIT, RECORD_RUN)
+        )
+
+    @property
+    def failed(self) -> bool:
+        """Whether a task of it failed."""
+        return "failed" in self._states.values()
+
+    def table(self, name: str) -> TableRecord:
+        """What it did with a table."""
+        from airflow_ingest.lakehouse.runs import counted
+
+        ingest, gate, merge = (
+            self._result(f"{name}.{kind.value}") for kind in (StepKind.INGEST, StepKind.GATE, StepKind.MERGE)
+        )
+        gates = [gate] if isinstance(gate, dict) else gate or []
+        last = merge if f"{name}.{StepKind.MERGE.value}" in self._states else None if gates else ingest
+        published = (last or {}).get("loads") or [load for load in [last] if load]
+        held = [reason for found in gates if found["decision"] == "block" for reason in found["reasons"]]
+        status = self._status(name, (last or ingest or {}).get("status", "skipped"))
+        if held and self._states.get(f"{name}.{StepKind.HOLD.value}", "failed") == "failed":
+            status = "held"
+        seconds = sum(found.get("seconds", 0.0) for found in [ingest or {}, *gates, *published])
+        attempts = [found.get("attempt", 1) for found in (ingest, last) if found]
+        return self._record(name, status, counted(ingest, gates, published), seconds, attempts, "; ".join(held))
+
+    def gold(self, name: str) -> TableRecord:
+        """What it did with a gold table."""
+        from airflow_ingest.lakehouse import RowCounts
+
+        found = self._result(f"{GOLD_GROUP}.{name}") or {}
+        state = self._states.get(f"{GOLD_GROUP}.{name}")
+        status: RunStatus = "failed" if state == "failed" else "not run" if state == "upstream_failed" else "unchanged"
+        status = found.get("status", status)
+        rows = RowCounts.from_dict(found["rows"]) if found else RowCounts()
+        return self._record(f"gold.{name}", status, rows, found.get("seconds", 0.0), [found.get("attempt", 1)], "")
+
+    def _result(self, task: str) -> Any:
+        """What a task returned; a gate that holds a batch hands its outcomes on and is a success."""
+        return self._results(task) if self._states.get(task) == "success" else None
+
+    def _status(self, name: str, loaded: RunStatus) -> RunStatus:
+        """What the states of the table's own tasks say."""
+        states = {state for task, state in self._states.items() if task.startswith(f"{name}.")}
+        if "failed" in states:
+            return "failed"
+        return "not run" if "upstream_failed" in states else loaded
+
+    def _record(
+        self, table: str, status: RunStatus, rows: Any, seconds: float, attempts: Sequence[int], error: str
+    ) -> TableRecord:
+        from airflow_ingest.lakehouse import TableRecord
+
+        span = self._run.interval
+        return TableRecord(
+            table=table,
+            run_id=self._run.run_id,
+            kind=self._run.kind,
+            interval_start=span.start if span else None,
+            interval_end=span.end if span else None,
+            started=self._started,
+            ended=datetime.now(timezone.utc),
+            seconds=seconds,
+            status="stopped" if self._stopped else status,
+            attempts=max(attempts, default=1),
+            error=error,
+            rows=rows,
+        )
+
+
+def with_error(record: TableRecord, failed: Sequence[FailedLoad]) -> TableRecord:
+    """`record` with what went wrong, if a step of its table was given up in its run: see `ops/failed_loads`."""
+    name = record.table.removeprefix(f"{GOLD_GROUP}.")
+    found = next((load for load in failed if load.run_id == record.run_id and load.table == name), None)
+    if found is None or record.status != "failed":
+        return record
+    return record.model_copy(update={"error": f"{found.kind}: {found.error}", "attempts": found.attempts})
