@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TABLE = "lineitem"
 
 
-def compare(rounds: int = 3, scale: float = 1) -> Iterator[Comparison]:
+def compare(rounds: int = 3, scale: float = 0.25) -> Iterator[Comparison]:
     """The promise about a bulk load, on one warm server."""
     from airflow_ingest.runtime import Embedded, session, start_server, stop_server
 

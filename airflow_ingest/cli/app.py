@@ -199,14 +199,63 @@ def status(
     file: PipelineFile,
     remote: Remote = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the status as JSON.")] = False,
+    history: Annotated[
+        int | None, typer.Option("--history", min=1, metavar="N", help="Show what the last N runs did instead.")
+    ] = None,
+    table: Annotated[
+        str | None, typer.Option("--table", "-t", metavar="NAME", help="With --history: of this table alone.")
+    ] = None,
 ) -> None:
-    """Show how far every table has got: watermarks, last loads, waiting batches, open dead letters and gaps."""
+    """Show how far every table has got: watermarks, last loads, waiting batches, open dead letters and gaps.
+
+    With --history: when each run was, what it read, wrote and rejected, and what went wrong.
+    """
     from airflow_ingest.cli.warm_up import import_spark_meanwhile
 
     import_spark_meanwhile()
+    from airflow_ingest.cli.history import show_history
     from airflow_ingest.cli.status import show_status
 
-    raise typer.Exit(show_status(file, remote=remote, as_json=as_json))
+    if history is None:
+        raise typer.Exit(show_status(file, remote=remote, as_json=as_json))
+    raise typer.Exit(show_history(file, table, history, remote=remote, as_json=as_json))
+
+
+@app.command()
+def quality(
+    file: PipelineFile,
+    table: Annotated[
+        str | None, typer.Argument(metavar="TABLE", help="A table or gold table; left out: all of them.")
+    ] = None,
+    runs: Annotated[int, typer.Option("--runs", min=1, metavar="N", help="Look at so many batches of each rule.")] = 30,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="PATH", dir_okay=False, help="Write a page with charts there, one file."),
+    ] = None,
+    remote: Remote = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how the rules came out on the newest batches, with the trend of what they found.
+
+    Exits with 1 if the newest batch breaks a rule of severity error.
+    """
+    from airflow_ingest.cli.quality import show_quality
+
+    raise typer.Exit(show_quality(file, table, runs=runs, html=html, remote=remote, as_json=as_json))
+
+
+@app.command()
+def circuit(
+    file: PipelineFile,
+    reset: Annotated[bool, typer.Option("--reset", help="Close it: what went wrong before counts no more.")] = False,
+    reason: Reason = "",
+    remote: Remote = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show whether the pipeline's circuit breaker lets its runs through, and why not; or close it."""
+    from airflow_ingest.cli.circuit import show_circuit
+
+    raise typer.Exit(show_circuit(file, reset=reset, reason=reason, remote=remote, as_json=as_json))
 
 
 @app.command()

@@ -10,7 +10,7 @@ from rich.text import Text
 
 __all__ = ["State", "TableRun", "result_table"]
 
-State = Literal["loaded", "unchanged", "profiled", "skipped", "held", "failed", "not run"]
+State = Literal["loaded", "unchanged", "profiled", "skipped", "held", "failed", "not run", "stopped"]
 
 _STYLES: dict[str, str] = {
     "loaded": "green",
@@ -18,6 +18,7 @@ _STYLES: dict[str, str] = {
     "held": "yellow",
     "failed": "bold red",
     "not run": "red",
+    "stopped": "yellow",
 }
 
 

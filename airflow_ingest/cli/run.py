@@ -4,7 +4,7 @@ import difflib
 import json
 import sys
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,7 @@ def run_pipeline(
     else:
         results().print(result_table(runs, title=pipeline.pipeline))
         _explain(runs)
-    return 1 if any(run.state in ("failed", "held", "not run") for run in runs) else 0
+    return 1 if any(run.state in ("failed", "held", "not run", "stopped") for run in runs) else 0
 
 
 def _run(
@@ -68,6 +68,7 @@ def _run(
     debug: bool,
 ) -> list[TableRun]:
     from airflow_ingest.cli.progress import RunProgress
+    from airflow_ingest.cli.run_records import stopped, write_down
     from airflow_ingest.cli.sessions import Sessions
     from airflow_ingest.cli.steps import Work, run_info
 
@@ -78,7 +79,14 @@ def _run(
             for (start, end), day in zip(intervals, days_of(intervals, pipeline.timezone), strict=True):
                 run = run_info(pipeline, start, end, kind)
                 work = Work(pipeline, run, day, sessions, progress, debug=debug)
-                runs += run_units(units, day, work, workers=WORKERS)
+                began = datetime.now(timezone.utc)
+                why = stopped(pipeline, run, sessions)
+                if why:
+                    found = [TableRun(day, unit.name, "stopped", message=why, seconds=0.0) for unit in units]
+                else:
+                    found = run_units(units, day, work, workers=WORKERS)
+                runs += found
+                write_down(pipeline, run, began, found, sessions)
     except KeyboardInterrupt:
         sessions.interrupt()
         raise
@@ -104,7 +112,7 @@ def days_of(intervals: Sequence[tuple[datetime, datetime]], zone: str) -> list[s
 def _explain(runs: Sequence[TableRun]) -> None:
     """The whole message of what went wrong: the table has room for a line of it."""
     for run in runs:
-        if run.state in ("failed", "held") and run.message:
+        if run.state in ("failed", "held", "stopped") and run.message:
             results().print(f"\n{run.day} {run.table} {run.state}:\n{run.message}", markup=False)
 
 

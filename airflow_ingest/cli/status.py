@@ -14,7 +14,7 @@ from airflow_ingest.config import Pipeline, load_pipeline
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    from airflow_ingest.lakehouse import GoldStatus, TableStatus
+    from airflow_ingest.lakehouse import Circuit, GoldStatus, TableStatus
 
 __all__ = ["missing_intervals", "show_status"]
 
@@ -27,7 +27,7 @@ def show_status(file: Path, *, remote: str | None, as_json: bool = False) -> int
     Raises ConfigError, and RuntimeProblem for Spark.
     """
     pipeline = load_pipeline(file)
-    tables, gold, problems = _look(pipeline, remote)
+    tables, gold, problems, circuit = _look(pipeline, remote)
     gaps = {table.table: missing_intervals(table.loaded, pipeline) for table in tables}
     if as_json:
         told = {
@@ -35,12 +35,17 @@ def show_status(file: Path, *, remote: str | None, as_json: bool = False) -> int
             "tables": [_as_dict(table, gaps[table.table]) for table in tables],
             "gold": [found.to_dict() for found in gold],
             "problems": problems,
+            "circuit": circuit and circuit.to_dict(),
         }
         results().print(json.dumps(told, indent=2), markup=False)
     else:
         from airflow_ingest.cli.status_report import print_status
 
         print_status(pipeline, tables, gold, gaps, problems)
+        if circuit is not None and pipeline.circuit_breaker is not None:
+            from airflow_ingest.lakehouse import describe_circuit
+
+            results().print(f"circuit: {describe_circuit(circuit, pipeline.circuit_breaker)}", markup=False)
     return 1 if problems else 0
 
 
@@ -53,10 +58,12 @@ def missing_intervals(loaded: "tuple[datetime, ...]", pipeline: Pipeline) -> lis
     return [(start, end) for start, end in between if end not in ends and end < max(ends)]
 
 
-def _look(pipeline: Pipeline, remote: str | None) -> "tuple[list[TableStatus], list[GoldStatus], dict[str, str]]":
+def _look(
+    pipeline: Pipeline, remote: str | None
+) -> "tuple[list[TableStatus], list[GoldStatus], dict[str, str], Circuit | None]":
     from airflow_ingest.cli.sessions import Sessions
     from airflow_ingest.cli.steps import explained
-    from airflow_ingest.lakehouse import GoldStatus, Lake, TableStatus, gold_status, table_status
+    from airflow_ingest.lakehouse import GoldStatus, Lake, TableStatus, gold_status, read_circuit, table_status
 
     lake, problems = Lake(pipeline.lake, pipeline.pipeline), dict[str, str]()
 
@@ -78,7 +85,11 @@ def _look(pipeline: Pipeline, remote: str | None) -> "tuple[list[TableStatus], l
     try:
         with notes().status("Looking …"):
             found = sessions.each(table, pipeline.tables, workers=WORKERS)
-            return found, sessions.each(gold, pipeline.gold, workers=WORKERS), problems
+            of_gold = sessions.each(gold, pipeline.gold, workers=WORKERS)
+            if pipeline.circuit_breaker is None:
+                return found, of_gold, problems, None
+            with sessions.borrow() as spark:
+                return found, of_gold, problems, read_circuit(spark, lake, pipeline.circuit_breaker)
     finally:
         sessions.close()
 

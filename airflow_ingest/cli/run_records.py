@@ -1,0 +1,55 @@
+"""The runs of the command line in `ops/runs`, and the circuit breaker before them."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from airflow_ingest.cli.report import TableRun
+from airflow_ingest.config import Pipeline
+
+if TYPE_CHECKING:
+    from airflow_ingest.cli.sessions import Sessions
+    from airflow_ingest.lakehouse import RunInfo
+
+__all__ = ["stopped", "write_down"]
+
+
+def stopped(pipeline: Pipeline, run: "RunInfo", sessions: "Sessions") -> str:
+    """Why the pipeline's circuit breaker lets the run not go on; empty if it does, or if there is none."""
+    from airflow_ingest.lakehouse import Lake, pass_circuit
+
+    breaker = pipeline.circuit_breaker
+    if breaker is None or (run.in_its_lane and not breaker.backfills):
+        return ""
+    with sessions.borrow() as spark:
+        return pass_circuit(spark, Lake(pipeline.lake, pipeline.pipeline), breaker, run).stops(run.run_id)
+
+
+def write_down(
+    pipeline: Pipeline, run: "RunInfo", began: datetime, found: Sequence[TableRun], sessions: "Sessions"
+) -> None:
+    """Writes what the run did with each table into the lake's `ops/runs`, if Spark can still be reached."""
+    from airflow_ingest.lakehouse import Lake, TableRecord, record_runs
+    from airflow_ingest.lakehouse.runs import counted
+
+    span = run.interval
+    records = [
+        TableRecord(
+            table=table.table,
+            run_id=run.run_id,
+            kind=run.kind,
+            interval_start=span and span.start,
+            interval_end=span and span.end,
+            started=began,
+            ended=datetime.now(timezone.utc),
+            seconds=table.took,
+            status=table.state,
+            error=table.message if table.state not in ("loaded", "unchanged") else "",
+            rows=counted(table.ingest, table.gates, table.published),
+        )
+        for table in found
+        if table.state != "profiled" and not table.table.endswith(".profile")
+    ]
+    with suppress(Exception), sessions.borrow() as spark:
+        record_runs(spark, Lake(pipeline.lake, pipeline.pipeline), run, records)
