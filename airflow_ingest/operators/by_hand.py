@@ -13,6 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_ingest._context import run_info
 from airflow_ingest.config import IngestError, expression_problem, load_pipeline
+from airflow_ingest.config.values import nearest
 from airflow_ingest.operators._base import plain_errors
 from airflow_ingest.operators._results import describe, describe_replay
 from airflow_ingest.operators._retries import RETRIES
@@ -104,6 +105,8 @@ class ReplayLettersOperator(_FormOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Replay, then refresh gold; raises AirflowFailException if gold fails."""
+        from pydantic import AwareDatetime, TypeAdapter
+
         from airflow_ingest.lakehouse import check_replayable, replay_dlq
 
         params = context["params"]
@@ -111,7 +114,7 @@ class ReplayLettersOperator(_FormOperator):
         for column, sql in fix.items():
             if problem := expression_problem(str(sql)):
                 raise AirflowFailException(f"fix: {column}: {problem}")
-        since = datetime.fromisoformat(params["since"]) if params["since"] else None
+        since = TypeAdapter(AwareDatetime).validate_python(params["since"]) if params["since"] else None
         if since and since.astimezone(timezone.utc) > datetime.now(timezone.utc):
             raise AirflowFailException(f"since: {since} lies ahead, so no row was rejected since then.")
         with self._working(context) as work:
@@ -133,9 +136,12 @@ class ReplayLettersOperator(_FormOperator):
                 progress=lambda so_far: self.log.info(describe_replay(so_far)),
             )
             self.log.info(describe_replay(result))
+            if params["rule"] and not result.open + result.waiting:
+                _check_rule(work, params["rule"])
             gold = {}
-            if result.replayed and not result.dry_run:
-                self._changed(context, work, "silver", work.table, result.to_dict())
+            if not result.dry_run:
+                if result.replayed or context["ti"].try_number > 1:  # an attempt that died has told nobody
+                    self._changed(context, work, "silver", work.table, result.to_dict())
                 gold = self._refresh(context, work)
         return {**result.to_dict(), "gold": gold}
 
@@ -163,6 +169,17 @@ class DecideHeldOperator(_FormOperator):
             self.log.info(describe(result))
             self._changed(context, work, "silver", table, result.to_dict())
             return {**result.to_dict(), "decision": "released", "gold": self._refresh(context, work)}
+
+
+def _check_rule(work: _Work, rule: str) -> None:
+    """Raises AirflowFailException if `rule` has rejected no row of the table, ever."""
+    from airflow_ingest.lakehouse import letters_by_rule
+
+    known = sorted({found.rule for found in letters_by_rule(work.spark, work.lake, work.table)})
+    if rule not in known:
+        near = nearest(rule, known)
+        rejected = f"Rows were rejected by: {', '.join(known) or 'none'}."
+        raise AirflowFailException(f"rule: no row of {work.table} was rejected by {rule!r}. {near or rejected}")
 
 
 def _by_somebody(run: RunInfo, context: Context) -> RunInfo:
