@@ -64,7 +64,7 @@ def build_replay_dag(dag_id: str, files: Mapping[str, str], tables: Sequence[str
         ),
         "fix": Param(
             {},
-            type="object",
+            type=["null", "object"],
             title="Fix",
             description="SQL expressions that take the place of columns of the rows, as they arrived, before today's "
             "casts and rules: {\"amount\": \"replace(amount, ',', '.')\"}.",

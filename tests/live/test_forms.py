@@ -25,7 +25,7 @@ tables:
   orders:
     source: {files: "${LANDING_ROOT}/orders/{{ ds }}.csv", format: csv}
     silver: {columns: {id: int, amount: int}, keys: [id]}
-    quality: {rules: [{row_count: {min: 2}}]}
+    quality: {rules: [{row_count: {min: 2}, of: all}]}
 gold:
   takings: {sql: SELECT sum(amount) AS amount FROM silver.orders, load: overwrite}
 """
@@ -68,6 +68,8 @@ def test_a_replay_and_a_release_from_the_ui(site: Site, page: Any, tmp_path: Pat
         poll=1,
     )
 
+    assert sorted(run.state for run in api.runs("shop")) == ["failed", "success"], "the second day is held"
+
     _fill_in(site, page, "ingest_dlq_replay", tmp_path, fix="{\"amount\": \"replace(amount, 'O', '0')\"}")
     assert _silver(site) == [(1, 10), (2, 20)]
     _fill_in(site, page, "ingest_held_batches", tmp_path, reason="a quiet day")
@@ -95,6 +97,8 @@ def _fill_in(site: Site, page: Any, dag_id: str, shots: Path, **values: str) -> 
         editor.click()
         page.keyboard.press("Control+A")
         page.keyboard.insert_text(values["fix"])
+        page.keyboard.press("Control+Shift+End")  # the brackets that the editor has closed by itself
+        page.keyboard.press("Delete")
     if "reason" in values:
         page.locator("#element_reason").fill(values["reason"])
     page.screenshot(path=str(shots / f"{dag_id}_filled.png"))
