@@ -521,7 +521,7 @@ def dlq_discard(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     remote: Remote = None,
 ) -> None:
-    """Throw rejected rows away: they are replayed no more, and stay out of silver when their batch is run again."""
+    """Throw rejected rows away, for a reason that is kept: they are replayed no more."""
     from airflow_ingest.cli.dlq import Choice, discard
 
     choice = Choice(rule, since, ids or [])

@@ -63,6 +63,8 @@ def list_letters(
     from airflow_ingest.lakehouse import dead_letters_of, letters_by_rule
 
     pipeline = _pipeline(file, table)
+    if table is None and (choice.rule or choice.since or choice.ids):
+        raise IngestError(f"Name the table whose letters you mean: {', '.join(pipeline.tables)}.")
     choice.moment(pipeline.timezone)
     with working(pipeline, remote) as (spark, lake):
         if table is None:
@@ -132,7 +134,7 @@ def discard(
         if not yes:
             typer.confirm("Discard them?", abort=True, err=True)
         done = discard_letters(spark, lake, table, run_by_hand(pipeline, "discard"), letters, reason=reason)
-    results().print(f"{done:,} are discarded: their rows stay out of silver, when their batches are run again too")
+    results().print(f"{done:,} are discarded: they are replayed no more")
     return 0
 
 
@@ -154,7 +156,7 @@ def replay(
     Returns 1 if a row was rejected again or a gold table failed, else 0. Raises ConfigError, IngestError for what was
     typed, LakehouseError for an unknown id or a table whose rows have no keys, RuntimeProblem for Spark.
     """
-    from airflow_ingest.lakehouse import check_replayable, replay_dlq
+    from airflow_ingest.lakehouse import Letters, check_replayable, count_letters, replay_dlq
 
     pipeline = _pipeline(file, table)
     model = pipeline.tables[table]
@@ -163,6 +165,8 @@ def replay(
     make_importable(file)
     run = run_by_hand(pipeline, "replay", resume)
     with working(pipeline, remote) as (spark, lake), notes().status(f"Replaying {table} …") as status:
+        if resume and not count_letters(spark, lake, table, Letters(tried_by=resume), status=None):
+            raise IngestError(f"--resume {resume}: no such replay has tried a letter of {table}. Leave it out.")
 
         def told(so_far: "ReplayResult") -> None:
             text = f"{table}: {so_far.tried:,} of {so_far.open:,} tried, {so_far.replayed:,} replayed"
@@ -192,7 +196,7 @@ def replay(
             )
             raise
         status.update("Refreshing gold …")
-        gold = refreshed(spark, lake, pipeline, table, run) if found.replayed and not dry_run else {}
+        gold = {} if dry_run else refreshed(spark, lake, pipeline, table, run)  # one that died may have left it behind
     failed = [name for name, result in gold.items() if isinstance(result, str)]
     if as_json:
         shown = {name: {"error": each} if isinstance(each, str) else each.to_dict() for name, each in gold.items()}

@@ -15,7 +15,7 @@ from airflow_ingest.cli.run import check_names
 from airflow_ingest.config import Pipeline, load_pipeline
 
 if TYPE_CHECKING:
-    from airflow_ingest.lakehouse.quality.history import RuleHistory
+    from airflow_ingest.lakehouse.quality.trend import RuleHistory
 
 __all__ = ["show_quality", "sparkline"]
 

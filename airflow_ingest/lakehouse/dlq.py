@@ -100,8 +100,8 @@ def merge_letters(
     """Brings the letters of a batch that is loaded again up to date, in one commit that carries `stamp`.
 
     `letters` are those of the new load, and `rows` all its rows. What was decided about a letter stays for as long as
-    its row is there: replayed and discarded ones are left alone, unless a replayed row is rejected after all. Letters
-    whose row is gone, or accepted now, are closed as superseded.
+    its row is there: replayed ones are left alone unless the row is rejected after all, discarded ones unless it is
+    accepted. Letters whose row is gone, or accepted now, are closed as superseded.
     """
     accepted = rows.select(F.col(_ID).alias("id")).distinct().join(letters, "id", "left_anti")
     mine = batch_predicate(batch, "t.")
@@ -115,7 +115,8 @@ def merge_letters(
         f"MERGE INTO {sql_table(path)} AS t USING {_LETTERS_VIEW} AS s ON t.id = s.id AND {mine} "
         f"WHEN MATCHED AND {rejected} AND t.status <> '{STATUS_DISCARDED}' THEN UPDATE SET "
         f"{', '.join(f'{name} = s.{name}' for name in again)}, status = '{STATUS_OPEN}', closed_by = NULL, "
-        f"closed_at = NULL WHEN MATCHED AND NOT {rejected} AND t.status = '{STATUS_OPEN}' THEN "
+        f"closed_at = NULL "
+        f"WHEN MATCHED AND NOT {rejected} AND t.status IN ('{STATUS_OPEN}', '{STATUS_DISCARDED}') THEN "
         f"UPDATE SET {superseded} "
         f"WHEN NOT MATCHED AND {rejected} THEN INSERT * "
         f"WHEN NOT MATCHED BY SOURCE AND {mine} AND t.status <> '{STATUS_SUPERSEDED}' THEN UPDATE SET {superseded}"

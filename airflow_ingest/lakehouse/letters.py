@@ -26,17 +26,19 @@ if TYPE_CHECKING:
     from airflow_ingest.lakehouse.lake import Lake
 
 _CHOSEN = "ingest_chosen_letters"
-_MOST = 1000
-"""Letters that are looked for by their ids at once."""
 
 
 @dataclass(frozen=True)
 class Letters:
-    """Which letters: those that `rule` rejected, `since` then, with one of `ids`; all, where nothing is said."""
+    """Which letters: those that `rule` rejected, `since` then, with one of `ids`, that the replay `tried_by` has tried.
+
+    All of them, where nothing is said.
+    """
 
     rule: str | None = None
     since: datetime | None = None
     ids: tuple[str, ...] = ()
+    tried_by: str | None = None
 
     def among(self, letters: DataFrame) -> DataFrame:
         """Those of `letters`."""
@@ -44,6 +46,8 @@ class Letters:
             letters = letters.where(F.exists("reasons", lambda reason: reason["rule"] == F.lit(self.rule)))
         if self.since is not None:
             letters = letters.where(F.col("rejected_at") >= F.lit(self.since))
+        if self.tried_by is not None:
+            letters = letters.where(F.col("tried_by") == F.lit(self.tried_by))
         return letters.where(F.col("id").isin(*self.ids)) if self.ids else letters
 
 
@@ -135,33 +139,43 @@ def ids_of(spark: SparkSession, lake: Lake, name: str, beginnings: Collection[st
     if not beginnings:
         return ()
     wanted = sorted(set(beginnings))
+    begun = F.filter(F.array(*map(F.lit, wanted)), lambda beginning: F.col("id").startswith(beginning))
     rows = _read(spark, lake, name)
-    begins = F.lit(False)
-    for beginning in wanted:
-        begins = begins | F.col("id").startswith(beginning)
-    found = [] if rows is None else [row[0] for row in rows.where(begins).select("id").limit(_MOST).collect()]
-    matches = {beginning: [one for one in found if one.startswith(beginning)] for beginning in wanted}
+    counts = (
+        []
+        if rows is None
+        else rows.select("id", F.explode(begun).alias("beginning"))
+        .groupBy("beginning")
+        .agg(F.min("id").alias("id"), F.count(F.lit(1)).alias("n"))
+        .collect()
+    )
+    found = {row["beginning"]: (row["id"], row["n"]) for row in counts}
     what = f"{lake.pipeline}.{name}"
-    if unknown := [beginning for beginning, ids in matches.items() if not ids]:
+    if unknown := [beginning for beginning in wanted if beginning not in found]:
         raise LakehouseError(
             f"{what}: no dead letter has the id {', '.join(unknown)}. airflow-ingest dlq list shows them."
         )
-    if several := [beginning for beginning, ids in matches.items() if len(ids) > 1]:
+    if several := [beginning for beginning, (_, count) in found.items() if count > 1]:
         raise LakehouseError(f"{what}: several dead letters' ids begin with {', '.join(several)}. Write more of them.")
-    return tuple(ids[0] for ids in matches.values())
+    return tuple(sorted(one for one, _ in found.values()))
 
 
-def count_letters(spark: SparkSession, lake: Lake, name: str, letters: Letters) -> int:
-    """How many of the chosen `letters` are open."""
+def count_letters(
+    spark: SparkSession, lake: Lake, name: str, letters: Letters, *, status: str | None = STATUS_OPEN
+) -> int:
+    """How many of the chosen `letters` have that `status` (None: any)."""
     found = _read(spark, lake, name)
-    return 0 if found is None else letters.among(found.where(F.col("status") == F.lit(STATUS_OPEN))).count()
+    if found is None:
+        return 0
+    return letters.among(found if status is None else found.where(F.col("status") == F.lit(status))).count()
 
 
 @replanned
 def discard_letters(spark: SparkSession, lake: Lake, name: str, run: RunInfo, letters: Letters, *, reason: str) -> int:
     """Closes those of the chosen `letters` that are open, for a `reason` that is kept; returns how many those were.
 
-    Their rows stay out of silver, when their batches are loaded again too. Doing it again changes nothing.
+    They are replayed no more. Their rows stay out of silver for as long as today's rules reject them: a load of their
+    batch that accepts one closes its letter as superseded. Doing it again changes nothing.
     """
     found = _read(spark, lake, name)
     if found is None:

@@ -206,11 +206,11 @@ def _mark(spark: SparkSession, lake: Lake, name: str, run: RunInfo, verdicts: Da
         highest=highest_of(commits),
         fixes=fixed or has_fixes(commits),
     )
-    tried = "attempts = t.attempts + 1, tried_by = s.run"
+    tried, still = "attempts = t.attempts + 1, tried_by = s.run", f"t.status = '{STATUS_OPEN}'"
     statement = (
         f"MERGE INTO {sql_table(path)} AS t USING {_VERDICTS} AS s ON t.id = s.{_LETTER} "
-        f"WHEN MATCHED AND size(s.{ERRORS}) = 0 THEN UPDATE SET status = '{STATUS_REPLAYED}', {tried}, "
+        f"WHEN MATCHED AND {still} AND size(s.{ERRORS}) = 0 THEN UPDATE SET status = '{STATUS_REPLAYED}', {tried}, "
         "closed_by = s.run, closed_at = current_timestamp(), fixed = s.fixed "
-        f"WHEN MATCHED THEN UPDATE SET {tried}, reasons = s.{ERRORS}"
+        f"WHEN MATCHED AND {still} THEN UPDATE SET {tried}, reasons = s.{ERRORS}"
     )
     merge_from(spark, verdicts.withColumn("run", F.lit(run.run_id)), _VERDICTS, statement, stamp)

@@ -57,7 +57,7 @@ class _FormOperator(BaseOperator):
         from airflow_ingest.lakehouse import Lake
 
         name, _, table = str(context["params"]["table"]).partition(".")
-        with plain_errors():
+        with plain_errors(), _mistakes_fail_at_once():
             if name not in self.files:
                 raise IngestError(f"There is no pipeline {name!r} (any more). There are: {', '.join(self.files)}.")
             pipeline = load_pipeline(self.files[name])
@@ -180,6 +180,19 @@ def _check_rule(work: _Work, rule: str) -> None:
         near = nearest(rule, known)
         rejected = f"Rows were rejected by: {', '.join(known) or 'none'}."
         raise AirflowFailException(f"rule: no row of {work.table} was rejected by {rule!r}. {near or rejected}")
+
+
+@contextmanager
+def _mistakes_fail_at_once() -> Iterator[None]:
+    """What somebody has to put right first, such as an id that there is not, is not tried again."""
+    from airflow_ingest.lakehouse import LakehouseError
+
+    try:
+        yield
+    except IngestError as error:
+        if type(error) in (IngestError, LakehouseError):
+            raise AirflowFailException(str(error)) from None
+        raise
 
 
 def _by_somebody(run: RunInfo, context: Context) -> RunInfo:

@@ -12,6 +12,7 @@ from airflow_ingest._context import run_info
 from airflow_ingest.operators._base import LakehouseOperator, plain_errors
 from airflow_ingest.operators._results import batches_of, describe_gate, held_of
 from airflow_ingest.operators._spec import Spec, table_spec
+from airflow_ingest.operators.links import QualityReportLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -63,6 +64,7 @@ class QualityGateOperator(LakehouseOperator, BranchMixIn):
 
     template_fields: Sequence[str] = ("lake", "batches")
     inherits_from_skipmixin = True
+    operator_extra_links = (QualityReportLink(),)
     ui_color = "#fff4d6"
 
     def __init__(

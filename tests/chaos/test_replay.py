@@ -55,11 +55,13 @@ def attempts_apart(state: State, recovery: str) -> State:
     return {**state, "dlq": [letter[:-1] for letter in state["dlq"]]}
 
 
+@pytest.mark.slow
 def test_the_lake_ends_as_a_replay_that_was_not_killed_leaves_it(spark_server: ServerStatus, tmp_path: Path) -> None:
     arena = Replays(tmp_path)
     assert [row[:2] for row in arena.expected["silver"] if row[0] == 8] == [(8, 1)]
     assert {write for write in arena.writes if "orders" in write} == {"merge silver/orders", "merge dlq/orders"}
-    cells = list(product(enumerate(arena.writes), VICTIMS, MOMENTS, (SAME, ANOTHER, DAY_FIRST)))
+    all_of_them = product(enumerate(arena.writes), VICTIMS, MOMENTS, (SAME, ANOTHER, DAY_FIRST))
+    cells = [cell for cell in all_of_them if cell[2] != "during" or cell[3] == SAME]
     hurts = next(number for number, write in enumerate(arena.writes) if write == "merge silver/orders")
     ends: list[str] = []
     wrong: list[str] = []

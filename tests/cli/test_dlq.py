@@ -63,6 +63,8 @@ def test_rejected_rows_come_back_with_a_fix_and_gold_follows() -> None:
     discarded = invoke("dlq", "discard", "shop.yaml", "orders", "--reason", "a refund", answer="y\n")
     assert "1 are discarded" in discarded.stdout
     assert "no dead letter of orders that is open" in invoke("dlq", "replay", "shop.yaml", "orders").stdout
+    lost = invoke("dlq", "replay", "shop.yaml", "orders", "--resume", "nobody")
+    assert "--resume nobody: no such replay has tried a letter of orders" in lost.output
 
 
 @pytest.mark.parametrize(
@@ -74,6 +76,7 @@ def test_rejected_rows_come_back_with_a_fix_and_gold_follows() -> None:
         (["replay", "shop.yaml", "orders", "--fix", "amount=1 +"], "--fix amount: not valid SQL"),
         (["replay", "shop.yaml", "orders", "--since", "2999-01-01"], "lies ahead: no row was rejected since then"),
         (["list", "shop.yaml", "orders", "--since", "today"], "--since 'today' is not understood"),
+        (["list", "shop.yaml", "--rule", "cast"], "Name the table whose letters you mean: orders, log."),
         (["discard", "shop.yaml", "orders"], "orders: say why, for those who look at them later: --reason TEXT."),
     ],
 )

@@ -7,7 +7,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from shutil import which
 from typing import Any
+from urllib.parse import quote
 
+import httpx
 import pytest
 
 from airflow_ingest.lakehouse import Lake
@@ -70,6 +72,7 @@ def test_a_replay_and_a_release_from_the_ui(site: Site, page: Any, tmp_path: Pat
 
     assert sorted(run.state for run in api.runs("shop")) == ["failed", "success"], "the second day is held"
 
+    _look_at_the_report(site, page, api.runs("shop")[0].run_id, tmp_path)
     _fill_in(site, page, "ingest_dlq_replay", tmp_path, fix="{\"amount\": \"replace(amount, 'O', '0')\"}")
     assert _silver(site) == [(1, 10), (2, 20)]
     _fill_in(site, page, "ingest_held_batches", tmp_path, reason="a quiet day")
@@ -84,6 +87,24 @@ def test_a_replay_and_a_release_from_the_ui(site: Site, page: Any, tmp_path: Pat
     assert [row.closed_by.endswith(" by admin") for row in letters if row.closed_by] == [True]
     assert [(row.reason, row.run_id.endswith(" by admin")) for row in batches] == [("a quiet day", True)]
     assert [row.amount for row in gold] == [70]
+
+
+def _look_at_the_report(site: Site, page: Any, run_id: str, shots: Path) -> None:
+    """Follows the link of a gate's task to the history of its rules, which nobody else gets to see."""
+    page.goto(f"{site.airflow.url}/dags/shop/runs/{quote(run_id)}/tasks/orders.quality_gate")
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="Quality report").or_(page.get_by_role("button", name="Quality report")).click()
+    report = opened.value
+    report.wait_for_load_state()
+    assert report.url.endswith("/ingest/quality/shop/orders.quality_gate")
+    assert report.locator("tbody tr th").first.inner_text() == "row_count"
+    assert report.locator("svg circle").count() == 2
+    report.screenshot(path=str(shots / "quality_report.png"))
+    for stranger in ({}, {"Authorization": "Bearer nonsense"}):
+        assert httpx.get(report.url, headers=stranger).status_code in (401, 403)
+    report.goto(report.url.replace("quality_gate", "merge_silver"))
+    assert "is no quality gate" in report.content()
+    report.close()
 
 
 def _fill_in(site: Site, page: Any, dag_id: str, shots: Path, **values: str) -> None:

@@ -14,6 +14,7 @@ from airflow_ingest.config.rules import AnyRule
 from airflow_ingest.lakehouse.model import Decision, RuleResult
 from airflow_ingest.lakehouse.quality.questions import Questions, of_row, results
 from airflow_ingest.lakehouse.quality.results import Judgement
+from airflow_ingest.lakehouse.quality.row_rules import failing_condition
 
 _ROWS = "rows"
 
@@ -59,7 +60,7 @@ def _evaluate(
     asked = Questions.of(((n, rule, "true") for n, rule in enumerate(rules) if rule.scope == "batch"), rows)
     of_rows: dict[str, str] = {}
     for n, rule in enumerate(rules):
-        of_rows |= of_row(rule, n, "true") if rule.scope == "row" else {}
+        of_rows |= of_row(rule, n, failing_condition(rule)) if rule.scope == "row" else {}
     began = time.monotonic()
     measured = replace(asked, aggregates={_ROWS: "count(1)", **of_rows, **asked.aggregates}).answers(rows.columns)
     return int(measured[_ROWS]), results(rules, measured, moment, past, time.monotonic() - began)

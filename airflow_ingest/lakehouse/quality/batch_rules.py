@@ -98,7 +98,7 @@ def judge(
         value=verdict.value,
         threshold=verdict.threshold,
         message="" if verdict.passed else verdict.message,
-        sample=() if verdict.passed else shown(values.get(SAMPLE)),
+        sample=() if verdict.passed else shown([values[name] for name in sorted(values) if name.startswith(SAMPLE)]),
         seconds=values.get(SECONDS, 0.0),
     )
 
@@ -126,10 +126,14 @@ def _alike(columns: Sequence[str], base: str) -> str:
     return f"count(*) OVER (PARTITION BY {', '.join([f'({base})', *map(quote, columns)])})"
 
 
+def _sample(columns: Sequence[str], broken: str) -> dict[str, str]:
+    return {f"{SAMPLE}_{end}": sql for end, sql in sampled(columns, broken).items()}
+
+
 def _count_twins(rule: UniqueRule, base: str, own: str) -> Measures:
     alike = f"{own}alike"
     twins = f"{base} AND {quote(alike)} > 1"
-    found = {"twins": f"count_if({twins})", SAMPLE: sampled(rule.unique, twins)}
+    found = {"twins": f"count_if({twins})", **_sample(rule.unique, twins)}
     return Measures(found, {alike: _alike(rule.unique, base)})
 
 
@@ -143,7 +147,7 @@ def _count_distinct(rule: DuplicateRateRule, base: str, own: str) -> Measures:
     alike = f"{own}alike"
     each = f"CASE WHEN {base} THEN 1.0D / {quote(alike)} END"
     columns = rule.duplicate_rate.columns
-    found = {"distinct": f"sum({each})", SAMPLE: sampled(columns, f"{base} AND {quote(alike)} > 1")}
+    found = {"distinct": f"sum({each})", **_sample(columns, f"{base} AND {quote(alike)} > 1")}
     return Measures(found, {alike: _alike(columns, base)})
 
 

@@ -28,7 +28,7 @@ from airflow_ingest.lakehouse.model import (
     RunInfo,
     short_hash,
 )
-from airflow_ingest.lakehouse.quality.questions import Questions, of_row, results
+from airflow_ingest.lakehouse.quality.questions import Questions, failing, of_row, results
 from airflow_ingest.lakehouse.quality.results import Judgement, past_values, record
 from airflow_ingest.lakehouse.quality.row_rules import failing_condition
 from airflow_ingest.lakehouse.settings import compiled, other_settings, rows_expected
@@ -55,8 +55,15 @@ _PROPAGATE_EMPTY = "org.apache.spark.sql.execution.adaptive.AQEPropagateEmptyRel
 _BROKEN = "__broken"
 _LABELS = f"transform({ERRORS}, e -> concat_ws(' ', e.rule, e.column))"
 """What a row breaks, each by its label. A table may have a thousand checks, and each is counted."""
-_WELL_FORMED = f"(NOT {FILTERED} AND NOT array_contains({ERRORS}.rule, '{MALFORMED}'))"
-_JUDGEABLE = f"({_WELL_FORMED} AND NOT {DELETES})"
+_KNOWN = {
+    "__well_formed": f"(NOT {FILTERED} AND NOT array_contains({ERRORS}.rule, '{MALFORMED}'))",
+    "__judgeable": f"(NOT {FILTERED} AND NOT {DELETES} AND NOT array_contains({ERRORS}.rule, '{MALFORMED}'))",
+    "__rejected": f"(size({ERRORS}) > 0)",
+    "__published": PUBLISHED,
+    "__looked_at": f"({PUBLISHED} AND NOT {DELETES})",
+}
+"""What many rules ask of a row, worked out once for each row."""
+_WELL_FORMED, _JUDGEABLE, _REJECTED, _PUBLISHED, _LOOKED_AT = _KNOWN
 
 
 @replanned
@@ -110,7 +117,7 @@ def outcome_of(
         decision=decision,
         reasons=tuple(reasons),
         rows=rows,
-        rejections=_rejections(judged, measured),
+        rejections=_rejections(table, judged, measured),
         rules=tuple(rules),
         partitions=_partition_ranges(table, measured),
         deletions=measured["deletions"],
@@ -128,8 +135,13 @@ def rule_version(table: Table) -> str:
 def measuring(table: Table, judged: Judged) -> Questions:
     """What is to be asked of the batch: aggregates that answer every rule in one pass."""
     rules = ((index, rule, _base(rule)) for index, rule in _rules(table, "batch"))
-    asked = Questions.of(rules, judged.rows.withColumn(_BROKEN, F.expr(_LABELS)))
-    return replace(asked, aggregates={**_aggregates(table, judged), **asked.aggregates})
+    known = {name: F.expr(sql) for name, sql in {_BROKEN: _LABELS, **_KNOWN}.items()}
+    rows = judged.rows.withColumns(known)
+    told = [(index, rule) for index, rule in _rules(table, "row") if rule.severity != "error"]
+    conditions = {_told(index): F.expr(f"{_JUDGEABLE} AND {failing_condition(rule)}") for index, rule in told}
+    asked = Questions.of(rules, rows.withColumns(conditions) if conditions else rows)
+    aggregates = {**_aggregates(table), **asked.aggregates}
+    return replace(asked, aggregates=aggregates, of_rejected=_of_rejected(table, judged))
 
 
 def _measure_and_reject(
@@ -154,14 +166,18 @@ def _measure_and_reject(
     if not place.first:
         rows = with_letter_ids(rows, batch.table)
         merge_letters(spark, path, dead_letters(rows, batch, run, fingerprint), rows, batch, stamp)
-        return rows.agg(first, *others).collect()[0].asDict()
-    seen = Observation()
-    letters = dead_letters(rows.observe(seen, first, *others), batch, run, fingerprint)
+        return asked.told(rows.agg(first, *others).collect()[0].asDict())
+    seen, of_rejected = Observation(), Observation()
+    observed = rows.observe(seen, *asked.of_all).where(_REJECTED)
+    if asked.of_rejected:
+        observed = observed.observe(of_rejected, *asked.of_the_rejected)
+    letters = dead_letters(observed, batch, run, fingerprint)
     with _observing(spark):
         stamped(letters.write.format("delta").mode("append"), stamp).option("mergeSchema", True).save(path)
     if written(spark, path, stamp).metadata["batch"] != stamp.metadata["batch"]:
-        return rows.agg(first, *others).collect()[0].asDict()  # a twin wrote the same letters first: ours were not run
-    return seen.get
+        # a twin wrote the same letters first: ours were not run
+        return asked.told(rows.agg(first, *others).collect()[0].asDict())
+    return asked.told({**seen.get, **(of_rejected.get if asked.of_rejected else {})})
 
 
 @contextmanager
@@ -172,29 +188,35 @@ def _observing(spark: SparkSession) -> Iterator[None]:
         yield
 
 
-def _aggregates(table: Table, judged: Judged) -> dict[str, str]:
+def _of_rejected(table: Table, judged: Judged) -> dict[str, str]:
+    """How many rows were rejected for what, and some of those that a rule has rejected."""
+    found = {name: f"count_if({_has(label)})" for label, name in _counted(table, judged).items()}
+    for index, rule in _rules(table, "row"):
+        found |= of_row(rule, index, _has(rule.name)) if rule.severity == "error" else {}
+    return found
+
+
+def _aggregates(table: Table) -> dict[str, str]:
     aggregates = {
         "read": "count(1)",
         "filtered": f"count_if({FILTERED})",
-        "rejected": f"count_if(size({ERRORS}) > 0)",
+        "rejected": f"count_if({_REJECTED})",
         "deduplicated": f"count_if({ACCEPTED} AND {RANK} > 1)",
-        "deletions": f"count_if({PUBLISHED} AND {DELETES})",
+        "deletions": f"count_if({_PUBLISHED} AND {DELETES})",
         "passing": f"count_if({ACCEPTED} AND NOT {_warned(table)})",
     }
-    for index, label in enumerate(_labels(judged)):
-        aggregates[f"c{index}"] = f"count_if(array_contains({_BROKEN}, {literal(label)}))"
     for index, rule in _rules(table, "row"):
-        aggregates |= of_row(rule, index, _JUDGEABLE)
+        aggregates |= of_row(rule, index, quote(_told(index))) if rule.severity != "error" else {}
     for index, name in enumerate(_pruning_columns(table)):
         for side in ("min", "max"):
-            aggregates[f"p{index}_{side}"] = as_text(f"{side}(CASE WHEN {PUBLISHED} THEN {quote(name)} END)")
+            aggregates[f"p{index}_{side}"] = as_text(f"{side}(CASE WHEN {_PUBLISHED} THEN {quote(name)} END)")
     return aggregates
 
 
 def _warned(table: Table) -> str:
     """Whether a row breaks a rule on rows of severity warning."""
-    broken = [failing_condition(rule) for _, rule in _rules(table, "row") if rule.severity == "warning"]
-    return f"(NOT {DELETES} AND ({' OR '.join(broken)}))" if broken else "false"
+    broken = [quote(_told(index)) for index, rule in _rules(table, "row") if rule.severity == "warning"]
+    return f"({' OR '.join(broken)})" if broken else "false"
 
 
 def _rules(table: Table, scope: str) -> list[tuple[int, Any]]:
@@ -203,8 +225,19 @@ def _rules(table: Table, scope: str) -> list[tuple[int, Any]]:
 
 def _base(rule: Any) -> str:
     """The rows that a batch rule looks at. Deletions have nothing to look at, but they are rows that came."""
-    rows = _WELL_FORMED if rule.of == "all" else PUBLISHED
-    return rows if rule.kind == "row_count" else f"({rows} AND NOT {DELETES})"
+    if rule.kind == "row_count":
+        return _WELL_FORMED if rule.of == "all" else _PUBLISHED
+    return _JUDGEABLE if rule.of == "all" else _LOOKED_AT
+
+
+def _has(label: str) -> str:
+    """Whether a row was rejected for what `label` says."""
+    return f"({_REJECTED} AND array_contains({_BROKEN}, {literal(label)}))"
+
+
+def _told(index: int) -> str:
+    """Under which name it is known whether a row breaks the rule with that `index`, which rejects none."""
+    return f"__told_{index}"
 
 
 def _decide(
@@ -242,9 +275,15 @@ def _rates(quality: Quality, rows: RowCounts, passing: int) -> list[str]:
     return told
 
 
-def _rejections(judged: Judged, measured: Mapping[str, Any]) -> dict[str, int]:
-    found = {label: int(measured[f"c{index}"]) for index, label in enumerate(_labels(judged))}
+def _rejections(table: Table, judged: Judged, measured: Mapping[str, Any]) -> dict[str, int]:
+    found = {label: int(measured[name]) for label, name in _counted(table, judged).items()}
     return {label: count for label, count in found.items() if count}
+
+
+def _counted(table: Table, judged: Judged) -> dict[str, str]:
+    """Under which name it is counted how many rows were rejected for each label: a rule's own, or one for it alone."""
+    rules = {rule.name: failing(index) for index, rule in _rules(table, "row") if rule.severity == "error"}
+    return {label: rules.get(label, f"c{number}") for number, label in enumerate(_labels(judged))}
 
 
 def _labels(judged: Judged) -> list[str]:

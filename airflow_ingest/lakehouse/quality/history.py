@@ -5,53 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from pydantic import AwareDatetime
-
-from airflow_ingest.lakehouse.model import Value
 from airflow_ingest.lakehouse.ops import read_book
 from airflow_ingest.lakehouse.quality.results import BOOK
+from airflow_ingest.lakehouse.quality.trend import RuleHistory
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from airflow_ingest.lakehouse.lake import Lake
-
-
-class RulePoint(Value):
-    """How a rule came out on one batch (in one run, for gold)."""
-
-    at: AwareDatetime
-    run_id: str
-    batch_id: str = ""
-    passed: bool
-    failing: int = 0
-    value: float | None = None
-    rows_read: int | None = None
-    threshold: str = ""
-    message: str = ""
-    sample: tuple[str, ...] = ()
-
-    @property
-    def measure(self) -> float | None:
-        """What a chart shows: the value that a batch rule found; of a rule on rows the share that breaks it."""
-        if self.value is not None:
-            return self.value
-        return self.failing / self.rows_read if self.rows_read else None
-
-
-class RuleHistory(Value):
-    """A rule of a table (`orders`, `gold.revenue`) and how it came out, the oldest batch first; never empty."""
-
-    table: str
-    rule: str
-    kind: str
-    severity: str
-    points: tuple[RulePoint, ...]
-
-    @property
-    def last(self) -> RulePoint:
-        """How it came out on the newest batch."""
-        return self.points[-1]
 
 
 def quality_history(

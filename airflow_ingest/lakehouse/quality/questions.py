@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -12,8 +12,8 @@ from pyspark.sql import functions as F
 
 from airflow_ingest.lakehouse.model import RuleResult
 from airflow_ingest.lakehouse.quality.batch_rules import ANSWER, ERROR, SAMPLE, alias, judge, measures
-from airflow_ingest.lakehouse.quality.row_rules import columns_of, failing_condition, outcome
-from airflow_ingest.lakehouse.quality.samples import sampled, shown
+from airflow_ingest.lakehouse.quality.row_rules import columns_of, outcome
+from airflow_ingest.lakehouse.quality.samples import ENDS, sampled, shown
 from airflow_ingest.lakehouse.quality.sql_rules import as_measure, asked_beside, query_of, unsound
 
 Asked = tuple[int, Any, str]
@@ -24,13 +24,15 @@ Asked = tuple[int, Any, str]
 class Questions:
     """The `aggregates` to take over `rows`, by the names that `judge` knows.
 
-    `errors` are answers already; `others` have an author's SQL that is no aggregate, and are asked beside.
+    `of_rejected` are such as only rejected rows count for. `errors` are answers already; `others` have an author's SQL
+    that is no aggregate, and are asked beside.
     """
 
     rows: DataFrame
     aggregates: Mapping[str, str]
     errors: Mapping[str, str]
     others: tuple[Asked, ...]
+    of_rejected: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, rules: Iterable[Asked], rows: DataFrame) -> Questions:
@@ -55,8 +57,18 @@ class Questions:
 
     @property
     def columns(self) -> list[Column]:
-        """The aggregates, ready for Spark."""
-        return [F.expr(sql).alias(name) for name, sql in self.aggregates.items()]
+        """All the aggregates, ready for Spark."""
+        return [*self.of_all, *self.of_the_rejected]
+
+    @property
+    def of_all(self) -> list[Column]:
+        """The aggregates over all rows."""
+        return _as_columns(self.aggregates)
+
+    @property
+    def of_the_rejected(self) -> list[Column]:
+        """The aggregates for which rejected rows will do."""
+        return _as_columns(self.of_rejected)
 
     def asked_beside(self, columns: Sequence[str]) -> dict[str, Any]:
         """What is known without the aggregates: see `lakehouse.quality.sql_rules.asked_beside`."""
@@ -64,14 +76,26 @@ class Questions:
 
     def answers(self, columns: Sequence[str]) -> dict[str, Any]:
         """All that was asked, in a pass for the aggregates and one for each of the others."""
-        return {**self.rows.agg(*self.columns).collect()[0].asDict(), **self.asked_beside(columns)}
+        return {**self.told(self.rows.agg(*self.columns).collect()[0].asDict()), **self.asked_beside(columns)}
+
+    def told(self, measured: Mapping[str, Any]) -> dict[str, Any]:
+        """What was `measured` for the columns, under all the names that ask for the same."""
+        asked = {**self.aggregates, **self.of_rejected}
+        known = {asked[name]: value for name, value in measured.items()}
+        return {name: known[sql] for name, sql in asked.items()}
 
 
-def of_row(rule: Any, index: int, among: str) -> dict[str, str]:
-    """What is asked for a rule on rows: how many of those for which `among` holds break it, and a few of them."""
-    broken, columns = f"{among} AND {failing_condition(rule)}", columns_of(rule)
-    asked = {failing(index): f"count_if({broken})"}
-    return asked | ({f"{failing(index)}_{SAMPLE}": sampled(columns, broken)} if columns else {})
+def _as_columns(aggregates: Mapping[str, str]) -> list[Column]:
+    """A column for each aggregate, once, under the first of its names."""
+    first = {sql: name for name, sql in reversed(list(aggregates.items()))}
+    return [F.expr(sql).alias(name) for sql, name in first.items()]
+
+
+def of_row(rule: Any, index: int, broken: str) -> dict[str, str]:
+    """What is asked for a rule on rows, which those break for which `broken` holds: how many do, and a few of them."""
+    columns = columns_of(rule)
+    sample = sampled(columns, broken) if columns else {}
+    return {failing(index): f"count_if({broken})", **{_sample(index, end): sql for end, sql in sample.items()}}
 
 
 def results(
@@ -95,8 +119,12 @@ def results(
 
 
 def _of_rows(rule: Any, index: int, measured: Mapping[str, Any]) -> RuleResult:
-    sample = shown(measured.get(f"{failing(index)}_{SAMPLE}"))
+    sample = shown([measured.get(_sample(index, end)) for end in ENDS])
     return outcome(rule, int(measured[failing(index)])).model_copy(update={"sample": sample})
+
+
+def _sample(index: int, end: str) -> str:
+    return f"{failing(index)}_{SAMPLE}_{end}"
 
 
 def failing(index: int) -> str:

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from airflow_ingest.lakehouse.quality.history import RuleHistory, RulePoint
+    from airflow_ingest.lakehouse.quality.trend import RuleHistory, RulePoint
 
 _WIDTH, _HEIGHT, _EDGE = 240, 40, 4
 _STYLE = """

@@ -7,23 +7,24 @@ from collections.abc import Sequence
 
 from airflow_ingest.lakehouse.sql import quote
 
-_MOST, _COLUMNS, _LONGEST = 3, 5, 200
+_COLUMNS, _LONGEST = 5, 200
+ENDS = ("min", "max")
 
 
-def sampled(columns: Sequence[str], broken: str) -> str:
-    """An aggregate that gives some of the rows for which `broken` is true, as JSON of `columns`; no more than three.
+def sampled(columns: Sequence[str], broken: str) -> dict[str, str]:
+    """Aggregates that give two of the rows for which `broken` is true, as JSON of `columns`: the first and the last.
 
-    They are the same each time: those whose hashes are the greatest. The values are those of the table, so what is
+    They are the same each time, and cost next to nothing where no row is. The values are those of the table, so what is
     masked there is masked here.
     """
     named = ", ".join(map(quote, columns[:_COLUMNS]))
     shown = f"to_json(struct({named}), map('ignoreNullFields', 'false'))"
-    return f"max_by(CASE WHEN {broken} THEN {shown} END, CASE WHEN {broken} THEN xxhash64({named}) END, {_MOST})"
+    return {end: f"{end}(CASE WHEN {broken} THEN {shown} END)" for end in ENDS}
 
 
-def shown(found: Sequence[str] | None) -> tuple[str, ...]:
+def shown(found: Sequence[str | None]) -> tuple[str, ...]:
     """What `sampled` gave, each row once, as it is shown: with one column, its value."""
-    told = dict.fromkeys(_value(text) for text in found or () if text is not None)
+    told = dict.fromkeys(_value(text) for text in found if text is not None)
     return tuple(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…" for text in told)
 
 

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
 from typing import Any
 
-from airflow_ingest.lakehouse.quality.history import RuleHistory, RulePoint
 from airflow_ingest.lakehouse.quality.report import report_page
+from airflow_ingest.lakehouse.quality.trend import RuleHistory, RulePoint
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 EVIL = "<script>alert('x')</script>\"&"
