@@ -87,12 +87,12 @@ class _Builder:
 
     def enclose(self) -> None:
         """Put what may stop a run before all tasks, and what writes down how it went behind them."""
-        first, last = self.dag.roots, self.dag.leaves
+        first, every = self.dag.roots, self.dag.tasks
         common = {**self.common, **self._lake(), "dag": self.dag}
         record = RecordRunOperator(
             task_id=RECORD_RUN, tables=list(self.pipeline.tables), gold=list(self.pipeline.gold), **common
         )
-        record.set_upstream(list(last))
+        record.set_upstream(list(every))  # the leaves alone are over too soon: where a table failed, gold does not wait
         record.as_teardown()
         breaker = self.pipeline.circuit_breaker
         if breaker is not None:

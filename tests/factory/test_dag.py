@@ -29,7 +29,13 @@ GOLDEN = {
     "raw.ingest_bronze": ("BronzeIngestOperator", [], "all_success", ["shop.bronze.raw"]),
     "gold.per_day": ("GoldAggregateOperator", ["orders.merge_silver"], "none_failed", ["shop.gold.per_day"]),
     "record_run": (
-        "RecordRunOperator", ["gold.per_day", "orders.hold_batch", "raw.ingest_bronze"], "all_done_setup_success", [],
+        "RecordRunOperator",
+        [
+            "gold.per_day", "orders.has_pending_batches", "orders.hold_batch", "orders.ingest_bronze",
+            "orders.merge_silver", "orders.quality_gate", "orders.wait_for_source", "raw.ingest_bronze",
+        ],
+        "all_done_setup_success",
+        [],
     ),
 }  # fmt: skip
 
