@@ -1,10 +1,10 @@
 """The runs of the command line in `ops/runs`, and the circuit breaker before them."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from airflow_ingest.cli.console import notes
 from airflow_ingest.cli.report import TableRun
 from airflow_ingest.config import Pipeline
 
@@ -29,7 +29,8 @@ def stopped(pipeline: Pipeline, run: "RunInfo", sessions: "Sessions") -> str:
 def write_down(
     pipeline: Pipeline, run: "RunInfo", began: datetime, found: Sequence[TableRun], sessions: "Sessions"
 ) -> None:
-    """Writes what the run did with each table into the lake's `ops/runs`, if Spark can still be reached."""
+    """Writes what the run did with each table into the lake's `ops/runs`, or says why it could not."""
+    from airflow_ingest.cli.steps import explained
     from airflow_ingest.lakehouse import Lake, TableRecord, record_runs
     from airflow_ingest.lakehouse.runs import counted
 
@@ -51,5 +52,8 @@ def write_down(
         for table in found
         if table.state != "profiled" and not table.table.endswith(".profile")
     ]
-    with suppress(Exception), sessions.borrow() as spark:
-        record_runs(spark, Lake(pipeline.lake, pipeline.pipeline), run, records)
+    try:
+        with sessions.borrow() as spark:
+            record_runs(spark, Lake(pipeline.lake, pipeline.pipeline), run, records)
+    except Exception as error:
+        notes().print(f"The run could not be written to ops/runs: {explained(error)}", markup=False)

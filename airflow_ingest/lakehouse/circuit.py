@@ -124,7 +124,7 @@ def reset_circuit(spark: SparkSession, lake: Lake, run_id: str, reason: str) -> 
 def _outcomes(spark: SparkSession, lake: Lake, breaker: CircuitBreaker) -> list[RunOutcome]:
     from pyspark.sql import functions as F
 
-    records = newest_records(spark, lake)
+    records = newest_records(spark, lake, stopped=False)
     if records is None:
         return []
     kinds = ("live", "backfill", "manual") if breaker.backfills else ("live",)
@@ -135,7 +135,7 @@ def _outcomes(spark: SparkSession, lake: Lake, breaker: CircuitBreaker) -> list[
         rate > limit, F.format_string("%s rejected %.2f%% of its rows", "table", rate * 100)
     )
     rows = (
-        records.where(F.col("kind").isin(*kinds) & (F.col("status") != "stopped"))
+        records.where(F.col("kind").isin(*kinds))
         .groupBy("run_id")
         .agg(F.max("ended").alias("ended"), F.min(wrong).alias("bad"))
         .orderBy(F.desc("ended"))

@@ -112,13 +112,20 @@ def run_history(spark: SparkSession, lake: Lake, table: str | None = None, *, ru
     return [_record(row.asDict()) for row in rows]
 
 
-def newest_records(spark: SparkSession, lake: Lake, table: str | None = None) -> DataFrame | None:
-    """The book's rows of the pipeline, the last one of each run and table; None if nothing was written yet."""
+def newest_records(
+    spark: SparkSession, lake: Lake, table: str | None = None, *, stopped: bool = True
+) -> DataFrame | None:
+    """The book's rows of the pipeline, the last one of each run and table; None if nothing was written yet.
+
+    Without `stopped`, a run that was cleared while the circuit was open is as it was before it was stopped.
+    """
     from pyspark.sql import functions as F
 
     book = read_book(spark, lake, BOOK, table)
     if book is None:
         return None
+    if not stopped:
+        book = book.where(F.col("status") != "stopped")
     last = F.max_by(F.struct(*book.columns), "at").alias("last")
     return book.groupBy("run_id", "table").agg(last).select("last.*")
 

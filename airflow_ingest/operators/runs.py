@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow.sdk import SkipMixin
+from airflow.sdk import BaseXCom, SkipMixin
 
 from airflow_ingest._context import run_info
 from airflow_ingest.graph import GOLD_GROUP, StepKind
@@ -48,6 +48,7 @@ class CheckCircuitOperator(LakehouseOperator, SkipMixin):
         self.log.info("The circuit is %s", describe_circuit(circuit, self.breaker))
         if why := circuit.stops(run.run_id):
             self.log.warning("This run is stopped: %s", why)
+            context["ti"].xcom_push(BaseXCom.XCOM_RETURN_KEY, circuit.to_dict())  # skip never returns
             below = context["task"].get_flat_relatives(upstream=False)
             self.skip(ti=context["ti"], tasks=[task for task in below if not task.is_teardown])
         return circuit.to_dict()
@@ -96,13 +97,15 @@ class SeenRun:
     """A run as its last task sees it: the `states` of the others by their ids, and their `results`."""
 
     def __init__(self, run: RunInfo, started: datetime, states: Mapping[str, str | None], results: Results) -> None:
+        from airflow_ingest.lakehouse import Circuit
+
         self._run = run
         self._started = started
         self._states = states
         self._results = results
-        self._stopped = states.get(CHECK_CIRCUIT) == "success" and all(
-            state == "skipped" for task, state in states.items() if task not in (CHECK_CIRCUIT, RECORD_RUN)
-        )
+        found = self._result(CHECK_CIRCUIT)
+        idle = {state for task, state in states.items() if task not in (CHECK_CIRCUIT, RECORD_RUN)} == {"skipped"}
+        self._stopped = Circuit.from_dict(found).stops(run.run_id) if found and idle else ""
 
     @property
     def failed(self) -> bool:
@@ -166,7 +169,7 @@ class SeenRun:
             seconds=seconds,
             status="stopped" if self._stopped else status,
             attempts=max(attempts, default=1),
-            error=error,
+            error=self._stopped or error,
             rows=rows,
         )
 

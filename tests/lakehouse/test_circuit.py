@@ -135,6 +135,17 @@ def test_runs_open_it_a_trial_keeps_others_out_and_a_hand_closes_it(spark: Spark
 
 
 @pytest.mark.spark
+def test_a_bad_run_that_is_cleared_and_stopped_stays_a_bad_run(spark: SparkSession, tmp_path: Path) -> None:
+    lake, breaker = Lake(str(tmp_path / "lake"), "shop"), CircuitBreaker(failures=1, reset_after=timedelta(days=9999))
+    record(spark, lake, "first", ended=NOON, status="failed", error="lost")
+    record(spark, lake, "first", ended=NOON + MINUTE, status="stopped")
+
+    found = read_circuit(spark, lake, breaker)
+
+    assert (found.state, found.since) == ("open", NOON)
+
+
+@pytest.mark.spark
 def test_a_run_that_is_written_down_twice_is_there_once_and_the_newest_come_first(
     spark: SparkSession, tmp_path: Path
 ) -> None:

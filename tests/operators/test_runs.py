@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_ingest.lakehouse import FailedLoad, RunInfo
+from airflow_ingest.lakehouse import Circuit, FailedLoad, RunInfo
 from airflow_ingest.operators.runs import SeenRun, with_error
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
@@ -34,6 +34,7 @@ def named(task: str) -> str:
     return task if "." in task or task == "check_circuit" else f"orders.{task}"
 
 
+OPEN = Circuit(state="open", failures=2, since=NOON, next_trial=NOON, reason="two bad runs")
 GOOD = {"ingest_bronze": "success", "quality_gate": "success", "merge_silver": "success", "hold_batch": "skipped"}
 LOST = {**GOOD, "quality_gate": "failed", "merge_silver": "upstream_failed", "hold_batch": "upstream_failed"}
 
@@ -66,9 +67,39 @@ LOST = {**GOOD, "quality_gate": "failed", "merge_silver": "upstream_failed", "ho
         pytest.param(dict.fromkeys(GOOD, "upstream_failed"), {}, "not run", (0, 0, 0), id="another table failed"),
         pytest.param({**dict.fromkeys(GOOD, "skipped")}, {}, "skipped", (0, 0, 0), id="nothing to load"),
         pytest.param(
-            {"check_circuit": "success", **dict.fromkeys(GOOD, "skipped")}, {}, "stopped", (0, 0, 0), id="circuit open"
+            {"check_circuit": "success", **dict.fromkeys(GOOD, "skipped")},
+            {"check_circuit": OPEN.to_dict()},
+            "stopped",
+            (0, 0, 0),
+            id="circuit open",
+        ),
+        pytest.param(
+            {"check_circuit": "success", **dict.fromkeys(GOOD, "skipped")},
+            {"check_circuit": Circuit().to_dict()},
+            "skipped",
+            (0, 0, 0),
+            id="nothing to load behind a closed circuit",
+        ),
+        pytest.param(
+            {"check_circuit": "success", **dict.fromkeys(GOOD, "skipped")},
+            {"check_circuit": OPEN.model_copy(update={"state": "half-open", "trial": "r"}).to_dict()},
+            "skipped",
+            (0, 0, 0),
+            id="nothing to load in a trial",
         ),
         pytest.param({"ingest_bronze": "success"}, {"ingest_bronze": LOADED}, "loaded", (5, 5, 0), id="bronze alone"),
+        pytest.param(
+            {"check_circuit": "success", **GOOD},
+            {
+                "check_circuit": OPEN.to_dict(),
+                "ingest_bronze": LOADED,
+                "quality_gate": [PASSED],
+                "merge_silver": MERGED,
+            },
+            "loaded",
+            (5, 4, 1),
+            id="stopped first, then cleared below the check",
+        ),
     ],
 )
 def test_what_a_run_did_with_a_table(
