@@ -35,6 +35,5 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": [{"integration-name": name, "python-modules": ["airflow_ingest.sensors.source_file"]}],
         "hooks": [{"integration-name": name, "python-modules": ["airflow_ingest.hooks.spark_delta"]}],
         "extra-links": ["airflow_ingest.operators.links.QualityReportLink"],
-        "plugins": [{"name": "airflow_ingest", "plugin-class": "airflow_ingest.ui.plugin.IngestPlugin"}],
         "cli": ["airflow_ingest.cli.definition.get_ingest_cli_commands"],
     }

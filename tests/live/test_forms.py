@@ -42,7 +42,7 @@ def page(site: Site) -> Iterator[Any]:
         pytest.skip("no Chromium: apt-get install chromium")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1300, "height": 1500})
+        page = browser.new_context(viewport={"width": 1300, "height": 1500}).new_page()
         page.set_default_timeout(60_000)
         page.goto(f"{site.airflow.url}/auth/login")
         page.locator("input[name=username]").fill(site.airflow.username)
@@ -91,12 +91,14 @@ def test_a_replay_and_a_release_from_the_ui(site: Site, page: Any, tmp_path: Pat
 
 def _look_at_the_report(site: Site, page: Any, run_id: str, shots: Path) -> None:
     """Follows the link of a gate's task to the history of its rules, which nobody else gets to see."""
-    page.goto(f"{site.airflow.url}/dags/shop/runs/{quote(run_id)}/tasks/orders.quality_gate")
-    with page.expect_popup() as opened:
-        page.get_by_role("link", name="Quality report").or_(page.get_by_role("button", name="Quality report")).click()
-    report = opened.value
-    report.wait_for_load_state()
-    assert report.url.endswith("/ingest/quality/shop/orders.quality_gate")
+    task = f"shop/dagRuns/{quote(run_id)}/taskInstances/orders.quality_gate"
+    links = page.request.get(f"{site.airflow.url}/api/v2/dags/{task}/links").json()
+    assert links["extra_links"] == {"Quality report": "/ingest/quality/shop/orders.quality_gate"}
+    page.goto(f"{site.airflow.url}/dags/shop/runs/{quote(run_id)}/tasks/orders.quality_gate/details")
+    page.get_by_text("Quality report").first.wait_for()
+    page.screenshot(path=str(shots / "gate.png"))
+    report = page.context.new_page()
+    report.goto(f"{site.airflow.url}{links['extra_links']['Quality report']}")
     assert report.locator("tbody tr th").first.inner_text() == "row_count"
     assert report.locator("svg circle").count() == 2
     report.screenshot(path=str(shots / "quality_report.png"))
