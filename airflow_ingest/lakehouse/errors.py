@@ -7,6 +7,7 @@ IngestError
     ├── SchemaMismatch      columns are missing, unknown or of another type
     ├── TransformError      the pipeline's own function or SQL is not there, or does not do what it should
     ├── TableOwnedByOther   another pipeline writes this table
+    ├── RulesBroken         a gold table's new rows break a rule of severity error
     ├── ConflictError       another writer's commits came first, again and again
     ├── TypesWidened        a table has got wider types, and the step is to be planned again: not a failure
     ├── NothingToLoad       the run has no business with this table: not a failure
@@ -15,7 +16,12 @@ IngestError
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from airflow_ingest.config.errors import IngestError
+
+if TYPE_CHECKING:
+    from airflow_ingest.lakehouse.model import RuleResult
 
 
 class LakehouseError(IngestError):
@@ -40,6 +46,14 @@ class TransformError(LakehouseError):
 
 class TableOwnedByOther(LakehouseError):
     """Another pipeline writes this table."""
+
+
+class RulesBroken(LakehouseError):
+    """A gold table's new rows break a rule of severity error; `rules` are the outcomes of all of them."""
+
+    def __init__(self, message: str, rules: tuple[RuleResult, ...]) -> None:
+        super().__init__(message)
+        self.rules = rules
 
 
 class ConflictError(LakehouseError):

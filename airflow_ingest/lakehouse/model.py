@@ -190,29 +190,6 @@ class RowCounts(Value):
         return self.read - settled
 
 
-class LoadResult(Value):
-    """What one load of one table did. `rescued` counts rows of bronze in which something did not fit its column."""
-
-    step: str
-    table: str
-    batch: Batch | None = None
-    status: LoadStatus = "loaded"
-    reason: str = ""
-    version: int | None = None
-    watermark_from: AwareDatetime | None = None
-    watermark_to: AwareDatetime | None = None
-    rows: RowCounts = RowCounts()
-    rescued: int = 0
-    seconds: float = 0.0
-    pending: tuple[Batch, ...] = ()
-
-    @classmethod
-    def of_batch(cls, step: str, batch: Batch, **found: Any) -> Self:
-        """The result of loading `batch`, whose span in time gives the watermark."""
-        start, end = batch.span
-        return cls(step=step, table=batch.table, batch=batch, watermark_from=start, watermark_to=end, **found)
-
-
 class RuleResult(Value):
     """The outcome of one rule on one batch.
 
@@ -231,6 +208,34 @@ class RuleResult(Value):
     message: str = ""
     sample: tuple[str, ...] = ()
     seconds: float = 0.0
+
+
+class LoadResult(Value):
+    """What one load of one table did.
+
+    `rescued` counts rows of bronze in which something did not fit its column; `rules` are those that a gold table was
+    judged by.
+    """
+
+    step: str
+    table: str
+    batch: Batch | None = None
+    status: LoadStatus = "loaded"
+    reason: str = ""
+    version: int | None = None
+    watermark_from: AwareDatetime | None = None
+    watermark_to: AwareDatetime | None = None
+    rows: RowCounts = RowCounts()
+    rescued: int = 0
+    seconds: float = 0.0
+    pending: tuple[Batch, ...] = ()
+    rules: tuple[RuleResult, ...] = ()
+
+    @classmethod
+    def of_batch(cls, step: str, batch: Batch, **found: Any) -> Self:
+        """The result of loading `batch`, whose span in time gives the watermark."""
+        start, end = batch.span
+        return cls(step=step, table=batch.table, batch=batch, watermark_from=start, watermark_to=end, **found)
 
 
 class PartitionRange(Value):

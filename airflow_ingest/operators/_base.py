@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from airflow_ingest.lakehouse import Lake, LoadResult, RunInfo
+    from airflow_ingest.lakehouse.model import RuleResult
 
 
 class LakehouseOperator(IntervalTemplates, BaseOperator):
@@ -96,12 +97,15 @@ class LakehouseOperator(IntervalTemplates, BaseOperator):
         except Exception as unwritten:
             self.log.warning("The failure could not be written to ops/failed_loads: %s", unwritten)
 
-    def publish(self, context: Context, results: Iterable[LoadResult], **more: Any) -> dict[str, Any]:
+    def publish(
+        self, context: Context, results: Iterable[LoadResult], rules: Iterable[RuleResult] = ()
+    ) -> dict[str, Any]:
         """Log the loads, put them on the outlets' asset events and give back what goes into XCom.
 
-        The events tell `more` besides. Raises AirflowSkipException if the load had nothing to do.
+        The events also tell how `rules` came out, and those of the loads themselves. Raises AirflowSkipException if the
+        load had nothing to do.
         """
-        from airflow_ingest.operators._results import describe, merged
+        from airflow_ingest.operators._results import describe, merged, told_of
 
         results = tuple(results)
         for result in results:
@@ -109,9 +113,10 @@ class LakehouseOperator(IntervalTemplates, BaseOperator):
         total = merged(results)
         if total.get("status") == "skipped":
             raise AirflowSkipException(total["reason"])
+        told = told_of(total, [*rules, *(rule for result in results for rule in result.rules)])
         for outlet in self.outlets:
             if isinstance(outlet, Asset):
-                context["outlet_events"][outlet].extra.update({**total, **more})
+                context["outlet_events"][outlet].extra.update(told)
         return {**total, "attempt": getattr(context["ti"], "try_number", 1)}
 
 

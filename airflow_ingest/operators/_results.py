@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_ingest.config import IngestError
 
@@ -17,15 +17,21 @@ _SHOWN = 20
 
 
 def describe(result: LoadResult) -> str:
-    """The load in one line: what, how, how many rows, how long."""
+    """The load in one line: what, how, how many rows, how long; of gold also a table of its rules."""
     rows = ", ".join(f"{count} {name}" for name, count in result.rows.to_dict().items() if count)
     version = "" if result.version is None else f", version {result.version}"
     rescued = f", {result.rescued} of them with rescued data" if result.rescued else ""
     reason = f" ({result.reason})" if result.reason else ""
-    return (
+    line = (
         f"{result.step} {result.table}{_of(result.batch)}: {result.status}{reason}; "
         f"rows: {rows or 'none'}{rescued}{version}; {result.seconds:.1f} s"
     )
+    return "\n".join([line, rule_table(result.rules)] if result.rules else [line])
+
+
+def told_of(result: Mapping[str, Any], rules: Iterable[RuleResult]) -> dict[str, Any]:
+    """What an asset event tells of a load's `result`, as `merged` gives it, whose rows were judged by `rules`."""
+    return {**{key: value for key, value in result.items() if key != "rules"}, "quality": quality_of(rules)}
 
 
 def describe_gate(outcome: GateOutcome) -> str:
@@ -50,7 +56,8 @@ def rule_table(rules: Sequence[RuleResult]) -> str:
 
     drawn = RichTable(box=box.ASCII, header_style="")
     for column in ("rule", "severity", "outcome", "failing", "found", "allowed", "seconds", "for instance"):
-        drawn.add_column(column, justify="right" if column in ("failing", "found", "seconds") else "left")
+        justify: Literal["left", "right"] = "right" if column in ("failing", "found", "seconds") else "left"
+        drawn.add_column(column, justify=justify, overflow="fold")
     for rule in rules:
         found = "" if rule.value is None else f"{rule.value:g}"
         told = [rule.name, rule.severity, "holds" if rule.passed else "broken", f"{rule.failing:,}", found]
@@ -61,10 +68,10 @@ def rule_table(rules: Sequence[RuleResult]) -> str:
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
-def quality_of(outcomes: Iterable[GateOutcome]) -> list[dict[str, Any]]:
-    """What asset events tell of the rules: how each came out, of several batches for each of them."""
+def quality_of(rules: Iterable[RuleResult]) -> list[dict[str, Any]]:
+    """What asset events tell of `rules`: how each came out, without the rows that break it."""
     told = ("name", "severity", "passed", "failing", "value")
-    return [{key: getattr(rule, key) for key in told} for outcome in outcomes for rule in outcome.rules]
+    return [{key: getattr(rule, key) for key in told} for rule in rules]
 
 
 def describe_replay(result: ReplayResult) -> str:

@@ -15,7 +15,7 @@ from airflow_ingest._context import run_info
 from airflow_ingest.config import IngestError, expression_problem, load_pipeline
 from airflow_ingest.config.values import nearest
 from airflow_ingest.operators._base import plain_errors
-from airflow_ingest.operators._results import describe, describe_replay
+from airflow_ingest.operators._results import describe, describe_replay, told_of
 from airflow_ingest.operators._retries import RETRIES
 
 if TYPE_CHECKING:
@@ -89,7 +89,8 @@ class _FormOperator(BaseOperator):
                 continue
             self.log.info(describe(found[name]))
             if found[name].status == "loaded":
-                self._changed(context, work, "gold", name, found[name].to_dict())
+                told = told_of(found[name].to_dict(), found[name].rules)
+                self._changed(context, work, "gold", name, told)
         if failed:
             raise AirflowFailException("\n".join(["Silver is done, gold is not:", *failed]))
         return {name: result.status for name, result in found.items()}

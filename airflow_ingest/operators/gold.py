@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow_ingest._context import run_info
 from airflow_ingest.operators._base import LakehouseOperator
 from airflow_ingest.operators._pins import TaskPins
+from airflow_ingest.operators._results import rule_table
 from airflow_ingest.operators._spec import Spec, gold_spec
 
 if TYPE_CHECKING:
@@ -35,12 +36,20 @@ class GoldAggregateOperator(LakehouseOperator):
         self.spec = gold_spec(spec, self.table)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Refresh the table; raises AirflowSkipException if nothing in its inputs has changed."""
-        from airflow_ingest.lakehouse import refresh_gold
+        """Refresh the table; raises AirflowSkipException if nothing in its inputs has changed.
+
+        Raises RulesBroken for a result that a rule of severity error does not let pass, with all rules in the log.
+        """
+        from airflow_ingest.lakehouse import RulesBroken, refresh_gold
 
         run = run_info(context, self.pipeline)
         with self.spark(context, run) as spark:
-            result = refresh_gold(spark, self.lake_of(run), self.table, self.spec.model, run, pins=TaskPins(context))
+            lake, pins = self.lake_of(run), TaskPins(context)
+            try:
+                result = refresh_gold(spark, lake, self.table, self.spec.model, run, pins=pins)
+            except RulesBroken as broken:
+                self.log.info("gold %s: block\n%s", self.table, rule_table(broken.rules))
+                raise
         if result.status == "unchanged":
             raise AirflowSkipException(result.reason or f"{self.table}: nothing in its inputs has changed.")
         return self.publish(context, [result])

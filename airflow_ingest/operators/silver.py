@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_ingest._context import run_info
 from airflow_ingest.operators._base import LakehouseOperator
 from airflow_ingest.operators._pins import TaskPins
-from airflow_ingest.operators._results import passed_of, quality_of
+from airflow_ingest.operators._results import passed_of
 from airflow_ingest.operators._spec import Spec, table_spec
 
 if TYPE_CHECKING:
@@ -49,5 +49,5 @@ class SilverMergeOperator(LakehouseOperator):
                 merge_silver(spark, lake, self.table, self.spec.model, run, batch, outcome, pins=pins)
                 for batch, outcome in passed
             ]
-        quality = quality_of(outcome for _, outcome in passed if outcome is not None)
-        return self.publish(context, results, quality=quality)
+        rules = [rule for _, outcome in passed if outcome is not None for rule in outcome.rules]
+        return self.publish(context, results, rules)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_ingest.config import Gold, Table
-from airflow_ingest.lakehouse import LakehouseError, SourceNotFound
+from airflow_ingest.lakehouse import LakehouseError, RulesBroken, SourceNotFound
 from tests.lakehouse.conftest import Workbench, csv_table
 
 pytestmark = pytest.mark.spark
@@ -131,10 +131,15 @@ def test_overwrite_replaces_the_whole_table(bench: Workbench) -> None:
 def test_a_broken_rule_keeps_the_old_version(bench: Workbench) -> None:
     load_day(bench, 1, "1,2026-01-01,10")
     checked = daily(quality={"rules": [{"name": "sane", "expect": "total < 100"}, {"row_count": {"min": 1}}]})
-    bench.refresh("daily", checked)
+    held = bench.refresh("daily", checked).rules
+    assert [(rule.name, rule.passed, rule.value) for rule in held] == [("sane", True, None), ("row_count", True, 1.0)]
     load_day(bench, 2, "2,2026-01-02,1000")
-    with pytest.raises(LakehouseError, match=r"gold\.daily keeps its old version.*sane: 1 rows break it"):
+    with pytest.raises(RulesBroken, match=r"gold\.daily keeps its old version.*sane: 1 rows break it") as broken:
         bench.refresh("daily", checked)
+    assert [(rule.name, rule.passed, rule.sample) for rule in broken.value.rules] == [
+        ("sane", False, ("1000",)),
+        ("row_count", True, ()),
+    ]
     assert totals(bench) == {date(2026, 1, 1): 10}
 
 

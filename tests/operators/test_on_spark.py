@@ -28,7 +28,11 @@ SPEC: dict[str, Any] = {
     },
     "quality": {"max_reject_rate": "50%", "rules": [{"name": "positive", "expect": "amount > 0"}]},
 }
-GOLD = {"sql": "SELECT day, sum(amount) AS amount FROM silver.orders GROUP BY day", "load": "overwrite"}
+GOLD = {
+    "sql": "SELECT day, sum(amount) AS amount FROM silver.orders GROUP BY day",
+    "load": "overwrite",
+    "quality": {"rules": [{"name": "little", "expect": "amount < 10", "severity": "warning"}]},
+}
 # a key twice, a value that does not cast, an amount that breaks the rule
 DAY_1 = """id,city,amount,seq,day
 1,Köln,5,1,2013-01-01
@@ -97,7 +101,9 @@ def dag(landing: Path, tmp_path: Path, spark_server: ServerStatus) -> DAG:
         )
         merge = SilverMergeOperator(task_id="merge", batches=gate.output, outlets=[Asset("orders")], **common)
         HoldBatchOperator(task_id="hold", outcomes=gate.output, **common)
-        gold = GoldAggregateOperator(task_id="gold", table="per_day", spec=GOLD, trigger_rule="none_failed")
+        gold = GoldAggregateOperator(
+            task_id="gold", table="per_day", spec=GOLD, trigger_rule="none_failed", outlets=[Asset("per_day")]
+        )
         merge >> gold
     return dag
 
@@ -143,6 +149,13 @@ def test_a_day_and_the_same_day_again(dag: DAG, run_dag: RunDag, spark: SparkSes
     assert (event["rows"]["inserted"], event["rows"]["rejected"], event["rows"]["deduplicated"]) == (2, 2, 1)
     assert event["batch"]["interval"] == {"start": "2013-01-01T00:00:00Z", "end": "2013-01-02T00:00:00Z"}
     assert event["watermark_to"] == "2013-01-02T00:00:00Z"
+    positive = {"name": "positive", "severity": "error", "passed": False, "failing": 2, "value": None}
+    assert event["quality"] == [positive], "-1, and what does not cast: NULL breaks an expect"
+    of_gold = events("per_day")[0]
+    assert of_gold["quality"] == [
+        {"name": "little", "severity": "warning", "passed": False, "failing": 1, "value": None}
+    ]
+    assert "rules" not in of_gold, "samples stay out of events"
 
     again = run_dag(dag, day)
 

@@ -9,7 +9,16 @@ import pytest
 
 from airflow_ingest.config import IngestError
 from airflow_ingest.lakehouse import Batch, GateOutcome, Interval, LoadResult, RowCounts
-from airflow_ingest.operators._results import batches_of, describe, describe_gate, held_of, merged, passed_of
+from airflow_ingest.lakehouse.model import RuleResult
+from airflow_ingest.operators._results import (
+    batches_of,
+    describe,
+    describe_gate,
+    held_of,
+    merged,
+    passed_of,
+    told_of,
+)
 
 
 def day(number: int) -> datetime:
@@ -143,3 +152,19 @@ def test_the_gates_decision_names_the_rules_that_did_not_hold() -> None:
         "| other    | error    | holds   |       0 |       |         |     0.0 |              |\n"
         "+------------------------------------------------------------------------------------+"
     )
+
+
+def test_the_log_of_gold_shows_its_rules_in_120_columns_and_its_event_no_samples() -> None:
+    long = "a rule with a name of some length, " * 8
+    rule = RuleResult(name=long, kind="expect", severity="error", passed=False, failing=2, sample=("x" * 200, "y"))
+    gold = LoadResult(step="gold", table="daily", rules=(rule,))
+
+    first, *table = describe(gold).splitlines()
+    told = told_of(gold.to_dict(), gold.rules)
+
+    assert first.startswith("gold daily: loaded")
+    assert max(map(len, table)) <= 120
+    assert "".join(table).count("x") == 200, "nothing is cut off"
+    assert told["quality"] == [{"name": long, "severity": "error", "passed": False, "failing": 2, "value": None}]
+    assert "rules" not in told
+    assert "xxx" not in str(told)

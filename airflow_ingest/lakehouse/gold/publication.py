@@ -12,14 +12,14 @@ from pyspark.sql import functions as F
 from airflow_ingest.config import Gold
 from airflow_ingest.lakehouse.checkpoints import checkpointed
 from airflow_ingest.lakehouse.commits import Stamp, stamped, written
-from airflow_ingest.lakehouse.errors import ConflictError, LakehouseError
+from airflow_ingest.lakehouse.errors import ConflictError, RulesBroken
 from airflow_ingest.lakehouse.gold.merge import merge_rows
 from airflow_ingest.lakehouse.gold.news import BASE
 from airflow_ingest.lakehouse.gold.rules import judge_result
 from airflow_ingest.lakehouse.gold.scope import Scope
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import Commit, rows_put
-from airflow_ingest.lakehouse.model import RowCounts, RunInfo
+from airflow_ingest.lakehouse.model import RowCounts, RuleResult, RunInfo
 from airflow_ingest.lakehouse.quality.results import Judgement, past_values, record
 from airflow_ingest.lakehouse.silver.load import others_between
 from airflow_ingest.lakehouse.silver.rows import same_key
@@ -45,28 +45,29 @@ class Publication:
     base: int | None
     stamp: Stamp
 
-    def publish(self, rows: DataFrame, run: RunInfo) -> Commit:
-        """Writes `rows`, if the rules let them pass, and gives the commit.
+    def publish(self, rows: DataFrame, run: RunInfo) -> tuple[Commit, tuple[RuleResult, ...]]:
+        """Writes `rows`, if the rules let them pass, and gives the commit and how each rule came out.
 
-        Raises LakehouseError if one of severity error is broken, and ConflictError if somebody else wrote meanwhile.
+        Raises RulesBroken if one of severity error is broken, and ConflictError if somebody else wrote meanwhile.
         """
         if not self.gold.quality.rules and self.gold.load != "merge":
             self._put(rows)
-            return written(self.spark, self._path, self.stamp)
+            return written(self.spark, self._path, self.stamp), ()
         checked = checkpointed(rows)
         moment = run.interval.end if run.interval else datetime.now(timezone.utc)
         past = past_values(self.spark, self.lake, f"gold.{self.name}", self.gold.quality.rules, run.run_id)
         judgement = judge_result(self.name, self.gold, checked, moment, past, self._beside(checked))
         stamp = self._publish(checked, judgement, run)
         if judgement.broken:
-            raise LakehouseError(
+            raise RulesBroken(
                 f"gold.{self.name} keeps its old version, since the new result breaks its rules: "
-                f"{'; '.join(judgement.broken)}. Correct the inputs or the rules, then clear this task."
+                f"{'; '.join(judgement.broken)}. Correct the inputs or the rules, then clear this task.",
+                judgement.rules,
             )
         commit = written(self.spark, self._path, stamp)
         if self.base is not None and others_between(self.spark, self._path, self.base, commit.version):
             raise ConflictError(f"{self._path}: another load was published while rows were compared.")
-        return commit
+        return commit, judgement.rules
 
     def _publish(self, rows: DataFrame, judgement: Judgement, run: RunInfo) -> Stamp:
         with ThreadPoolExecutor(max_workers=1) as pool:

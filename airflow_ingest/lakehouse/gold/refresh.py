@@ -21,7 +21,7 @@ from airflow_ingest.lakehouse.gold.query import with_tables
 from airflow_ingest.lakehouse.gold.scope import Scope
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import Commit
-from airflow_ingest.lakehouse.model import ALREADY_APPLIED, LoadResult, RunInfo, short_hash
+from airflow_ingest.lakehouse.model import ALREADY_APPLIED, LoadResult, RuleResult, RunInfo, short_hash
 from airflow_ingest.lakehouse.pins import NO_PINS, Pins, drawn, recalled
 from airflow_ingest.lakehouse.settings import compiled, rows_expected, rows_in
 from airflow_ingest.lakehouse.sql import literal, quote
@@ -39,7 +39,7 @@ def refresh_gold(
 
     The result is `unchanged` if there is no news; with `pins`, a retry whose first attempt has published tells of that
     attempt's load. Raises SourceNotFound if an input was never published, and
-    LakehouseError if a rule of severity error fails on the result: the table then keeps its old version.
+    RulesBroken if one of severity error does not hold on the result: the table then keeps its old version.
     """
     started = time.monotonic()
     path = lake.gold(name)
@@ -78,14 +78,14 @@ def refresh_gold(
     many = rows_in(spark, news.paths.values()) if scope is None else rows_expected(news.commits)
     try:
         with compiled(spark, many):
-            commit = Publication(spark, lake, name, gold, scope, base, stamp).publish(rows, run)
+            commit, rules = Publication(spark, lake, name, gold, scope, base, stamp).publish(rows, run)
     except Exception as error:
         if scope is None or not is_type_error(error):
             raise
         scope = None  # its columns have other types now, as after a widening of its inputs
         rows = _result(spark, name, gold, news, scope, run)
-        commit = Publication(spark, lake, name, gold, scope, None, stamp).publish(rows, run)
-    return _loaded(name, commit, f"recomputed {scope or 'whole'}", started)
+        commit, rules = Publication(spark, lake, name, gold, scope, None, stamp).publish(rows, run)
+    return _loaded(name, commit, f"recomputed {scope or 'whole'}", started, rules)
 
 
 def _fits(spark: SparkSession, path: str, version: int, rows: DataFrame) -> bool:
@@ -98,7 +98,7 @@ def nothing_new(gold: Gold) -> str:
     return f"nothing new in {', '.join(gold.inputs)}" if gold.inputs else "its days are there"
 
 
-def _loaded(name: str, commit: Commit, reason: str, started: float) -> LoadResult:
+def _loaded(name: str, commit: Commit, reason: str, started: float, rules: tuple[RuleResult, ...] = ()) -> LoadResult:
     return LoadResult(
         step=STEP,
         table=name,
@@ -106,6 +106,7 @@ def _loaded(name: str, commit: Commit, reason: str, started: float) -> LoadResul
         rows=counts_of(commit),
         reason=reason,
         seconds=time.monotonic() - started,
+        rules=rules,
     )
 
 
