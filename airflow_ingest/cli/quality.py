@@ -38,7 +38,7 @@ def show_quality(
         check_names([table], pipeline)
         table = f"gold.{table}" if table in pipeline.gold and table not in pipeline.tables else table
     with working(pipeline, remote) as (spark, lake), notes().status("Looking …"):
-        found = quality_history(spark, lake, table, runs=runs)
+        found = [rule for rule in quality_history(spark, lake, table, runs=runs) if rule.table in _judged(pipeline)]
     if html is not None:
         html.write_text(report_page(pipeline.pipeline, found, datetime.now(timezone.utc)), encoding="utf-8")
         notes().print(f"{html} is written", markup=False)
@@ -59,6 +59,12 @@ def sparkline(values: Sequence[float | None]) -> str:
     low, span = min(known), (max(known) - min(known)) or 1.0
     top = len(_BARS) - 1
     return "".join(" " if value is None else _BARS[round((value - low) / span * top)] for value in values)
+
+
+def _judged(pipeline: Pipeline) -> set[str]:
+    """The tables that have rules, as the results name them; what others had is past."""
+    gold = {f"gold.{name}" for name, each in pipeline.gold.items() if each.quality.rules}
+    return gold | {name for name, each in pipeline.tables.items() if each.quality.rules}
 
 
 def _drawn(pipeline: Pipeline, rules: "Sequence[RuleHistory]") -> RichTable:

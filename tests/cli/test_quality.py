@@ -52,6 +52,12 @@ def test_the_trend_of_rules_with_a_sample_of_what_breaks_them(tmp_path: Path, mo
     assert "small" in Path("report.html").read_text()
     assert "4111" not in found.stdout + page.stdout + Path("report.html").read_text()
 
+    Path("shop.yaml").write_text(PIPELINE.partition("    quality:")[0])
+    none = invoke("quality", "shop.yaml")
+    assert (none.exit_code, none.stdout) == (0, "no rule of shop has judged a batch yet\n"), (
+        "the table has no rules now"
+    )
+
 
 @pytest.mark.parametrize(
     ("values", "bars"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow_ingest.lakehouse.ops import read_book
@@ -20,7 +21,8 @@ def quality_history(
 ) -> tuple[RuleHistory, ...]:
     """How each rule of the pipeline, or of one `table`, came out on the newest `runs` batches that it has judged.
 
-    Of a batch that was judged several times the last time counts. Rules come in the order of their tables and names.
+    Of a batch that was judged several times the last time counts. A table's newest judgement says which rules it has;
+    what others were found to be is left out. Rules come in the order of their tables and names.
     """
     from pyspark.sql import Window
     from pyspark.sql import functions as F
@@ -30,11 +32,11 @@ def quality_history(
         return ()
     batch = F.when(F.col("batch_id") == "", F.col("run_id")).otherwise(F.col("batch_id")).alias("batch")
     last = F.max_by(F.struct(*(name for name in book.columns if name not in ("table", "rule"))), "at").alias("last")
-    newest = Window.partitionBy("table", "rule").orderBy(F.desc("last.at"))
+    lately = Window.partitionBy("table", "rule").orderBy(F.desc("last.at"))
     rows = (
         book.groupBy("table", "rule", batch)
         .agg(last)
-        .withColumn("nth", F.row_number().over(newest))
+        .withColumn("nth", F.row_number().over(lately))
         .where(F.col("nth") <= runs)
         .select("table", "rule", "last.*")
         .orderBy("table", "rule", "at")
@@ -43,4 +45,8 @@ def quality_history(
     found: dict[tuple[str, str], list[dict[str, object]]] = defaultdict(list)
     for row in rows:
         found[row["table"], row["rule"]].append({**row.asDict(), "at": row["at"].astimezone()})
-    return tuple(RuleHistory.from_dict({**points[-1], "points": points}) for points in found.values())
+    histories = [RuleHistory.from_dict({**points[-1], "points": points}) for points in found.values()]
+    newest: dict[str, datetime] = {}
+    for rule in histories:
+        newest[rule.table] = max(rule.last.at, newest.get(rule.table, rule.last.at))
+    return tuple(rule for rule in histories if rule.last.at == newest[rule.table])
