@@ -21,7 +21,10 @@ th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid var(--
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
 .bad { color: var(--bad); font-weight: 600; }
 svg polyline { fill: none; stroke: var(--line); stroke-width: 1.5; }
-svg circle { fill: var(--line); } svg circle.bad { fill: var(--bad); }
+svg line { stroke: var(--bad); stroke-dasharray: 4 3; }
+svg circle { fill: var(--line); } svg circle.bad { fill: var(--bad); r: 4px; }
+summary:focus-visible { outline: 2px solid var(--line); }
+.hidden { position: absolute; clip-path: inset(50%); }
 summary { cursor: pointer; } details table { font-size: .85rem; } code { overflow-wrap: anywhere; }
 """
 
@@ -68,9 +71,11 @@ def _number(point: RulePoint) -> str:
 
 
 def _chart(rule: RuleHistory) -> str:
-    """What was found, batch after batch; a red dot where the rule was broken."""
+    """What was found, batch after batch: large red dots where the rule was broken, dashed lines for what is allowed."""
     shown = [(point.measure or 0.0, point.passed) for point in rule.points]
-    low, high = min(value for value, _ in shown), max(value for value, _ in shown)
+    least, most = min(value for value, _ in shown), max(value for value, _ in shown)
+    bounds = rule.last.bounds
+    low, high = min([least, *bounds]), max([most, *bounds])
     step = (_WIDTH - 2 * _EDGE) / max(len(shown) - 1, 1)
     rise = (_HEIGHT - 2 * _EDGE) / ((high - low) or 1)
     dots = [
@@ -78,12 +83,16 @@ def _chart(rule: RuleHistory) -> str:
         for number, (value, passed) in enumerate(shown)
     ]
     broken = sum(not passed for _, passed in shown)
-    label = f"{len(shown)} batches, between {low:g} and {high:g}, {broken} broken"
+    label = f"{len(shown)} batches, between {least:g} and {most:g}, {broken} broken"
+    allowed = "".join(
+        f"<line x1='0' x2='{_WIDTH}' y1='{y:.1f}' y2='{y:.1f}'/>"
+        for y in (_HEIGHT - _EDGE - (bound - low) * rise for bound in bounds)
+    )
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in dots)
     marks = "".join(f"<circle{'' if ok else ' class=bad'} cx='{x:.1f}' cy='{y:.1f}' r='2.5'/>" for x, y, ok in dots)
     return (
         f"<svg role='img' aria-label='{label}' width='{_WIDTH}' height='{_HEIGHT}'>"
-        f"<polyline points='{line}'/>{marks}</svg>"
+        f"{allowed}<polyline points='{line}'/>{marks}</svg>"
     )
 
 
@@ -94,4 +103,7 @@ def _numbers(rule: RuleHistory) -> str:
         f"<td class='number'>{_number(point)}</td></tr>"
         for point in reversed(rule.points)
     )
-    return f"<details><summary>{len(rule.points)} batches</summary><table>{rows}</table></details>"
+    heads = "".join(f"<th scope='col'>{head}</th>" for head in ("when", "run", "outcome", "found"))
+    table = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+    name = f"<span class='hidden'> of {escape(rule.rule)}</span>"
+    return f"<details><summary>{len(rule.points)} batches{name}</summary>{table}</details>"

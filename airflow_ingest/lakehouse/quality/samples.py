@@ -23,14 +23,21 @@ def sampled(columns: Sequence[str], broken: str) -> dict[str, str]:
 
 
 def shown(found: Sequence[str | None]) -> tuple[str, ...]:
-    """What `sampled` gave, each row once, as it is shown: with one column, its value."""
+    """What `sampled` gave, each row once, as it is shown: with one column, its value.
+
+    A text with control characters stays as JSON writes it, so that it does nothing to a terminal or a log.
+    """
     told = dict.fromkeys(_value(text) for text in found if text is not None)
     return tuple(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…" for text in told)
 
 
 def _value(text: str) -> str:
     row = json.loads(text)
-    if len(row) != 1:
-        return text
-    (value,) = row.values()
-    return "NULL" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    (value,) = row.values() if len(row) == 1 else (row,)
+    if isinstance(value, str):
+        told = value
+    elif value is row:
+        told = text
+    else:
+        told = "NULL" if value is None else json.dumps(value, ensure_ascii=False)
+    return told if told.isprintable() else json.dumps(value)

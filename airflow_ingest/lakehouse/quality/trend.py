@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from pydantic import AwareDatetime
 
+from airflow_ingest.config.values import parse_duration
 from airflow_ingest.lakehouse.model import GateOutcome, Value
 
 
@@ -33,6 +35,14 @@ class RulePoint(Value):
             return self.value
         return self.failing / self.rows_read if self.rows_read else None
 
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """The least and the greatest that `measure` may be, as far as the rule says so in numbers."""
+        if self.value is None:
+            return () if self.threshold else (0.0,)
+        found = (_number(part) for part in self.threshold.split(".."))
+        return tuple(bound for bound in found if bound is not None)
+
 
 class RuleHistory(Value):
     """A rule of a table (`orders`, `gold.revenue`) and how it came out, the oldest batch first; never empty."""
@@ -47,6 +57,14 @@ class RuleHistory(Value):
     def last(self) -> RulePoint:
         """How it came out on the newest batch."""
         return self.points[-1]
+
+
+def _number(text: str) -> float | None:
+    with suppress(ValueError):
+        return float(text)
+    with suppress(ValueError):
+        return parse_duration(text).total_seconds()
+    return None
 
 
 def trend_of_gates(outcomes: Iterable[tuple[datetime, str, Mapping[str, Any]]]) -> tuple[RuleHistory, ...]:
