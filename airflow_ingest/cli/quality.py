@@ -12,7 +12,7 @@ from rich.table import Table as RichTable
 from airflow_ingest.cli.by_hand import working
 from airflow_ingest.cli.console import notes, results
 from airflow_ingest.cli.run import check_names
-from airflow_ingest.config import Pipeline, load_pipeline
+from airflow_ingest.config import IngestError, Pipeline, load_pipeline
 
 if TYPE_CHECKING:
     from airflow_ingest.lakehouse.quality.trend import RuleHistory
@@ -28,7 +28,8 @@ def show_quality(
     """Print how each rule of the pipeline in `file`, or of one `table`, came out on its newest `runs` batches.
 
     With `html` a page with charts is written there. Returns 1 if a rule of severity error is broken by the newest batch
-    that it has judged, else 0. Raises ConfigError, IngestError for an unknown table, RuntimeProblem for Spark.
+    that it has judged, else 0. Raises ConfigError, IngestError for an unknown table or a page that cannot be written,
+    RuntimeProblem for Spark.
     """
     from airflow_ingest.lakehouse.quality.history import quality_history
     from airflow_ingest.lakehouse.quality.report import report_page
@@ -40,8 +41,7 @@ def show_quality(
     with working(pipeline, remote) as (spark, lake), notes().status("Looking …"):
         found = [rule for rule in quality_history(spark, lake, table, runs=runs) if rule.table in _judged(pipeline)]
     if html is not None:
-        html.write_text(report_page(pipeline.pipeline, found, datetime.now(timezone.utc)), encoding="utf-8")
-        notes().print(f"{html} is written", markup=False)
+        _write(html, report_page(pipeline.pipeline, found, datetime.now(timezone.utc)))
     if as_json:
         results().print(json.dumps([rule.to_dict() for rule in found], indent=2), markup=False)
     elif found:
@@ -59,6 +59,15 @@ def sparkline(values: Sequence[float | None]) -> str:
     low, span = min(known), (max(known) - min(known)) or 1.0
     top = len(_BARS) - 1
     return "".join(" " if value is None else _BARS[round((value - low) / span * top)] for value in values)
+
+
+def _write(file: Path, page: str) -> None:
+    try:
+        file.write_text(page, encoding="utf-8")
+    except OSError as error:
+        problem = f"--html: {file} cannot be written: {error.strerror}. Name a file in a folder that you may write to."
+        raise IngestError(problem) from None
+    notes().print(f"{file} is written", markup=False)
 
 
 def _judged(pipeline: Pipeline) -> set[str]:

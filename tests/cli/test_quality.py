@@ -54,6 +54,8 @@ def test_the_trend_of_rules_with_a_sample_of_what_breaks_them(tmp_path: Path, mo
 
     Path("shop.yaml").write_text(PIPELINE.partition("    quality:")[0])
     none = invoke("quality", "shop.yaml")
+    lost = invoke("quality", "shop.yaml", "--html", "nowhere/report.html")
+    assert (lost.exit_code, "nowhere/report.html cannot be written: No such file" in lost.output) == (1, True)
     assert (none.exit_code, none.stdout) == (0, "no rule of shop has judged a batch yet\n"), (
         "the table has no rules now"
     )
