@@ -1,7 +1,8 @@
 """The plugin: pages of our own under `/ingest`, made when the first of them is asked for.
 
 Every process of Airflow imports plugins, and only its API server has use for a web framework. The plugin is an entry
-point `airflow.plugins`: one that a provider's info names is not loaded where providers load lazily, as they do by default.
+point `airflow.plugins`: one that a provider's info names is not loaded where providers load lazily, as they do by
+default.
 """
 
 from __future__ import annotations
