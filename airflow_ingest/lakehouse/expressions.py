@@ -27,10 +27,13 @@ _ARITHMETIC = {
 _STRICT = frozenset({"IntDiv", "Neg", "EQ", "NEQ", "GT", "GTE", "LT", "LTE", "Between", "In"})
 _STRICT_FUNCTIONS = frozenset(
     """
-    abs add_months bround ceil ceiling date_add date_format date_from_parts date_sub date_trunc datediff day dayofmonth
-    dayofweek dayofyear exp extract floor from_unixtime from_utc_timestamp hour last_day make_date make_timestamp
-    minute month months_between next_day pmod power quarter round second sign sqrt timestampdiff to_date to_number
-    to_timestamp to_unix_timestamp to_utc_timestamp trunc unbase64 unhex unix_timestamp weekday weekofyear year
+    abs add_months bigint bround ceil ceiling conv date_add date_format date_from_parts date_part date_from_unix_date
+    date_sub date_trunc datediff datepart day dayofmonth dayofweek dayofyear decimal exp extract factorial floor
+    from_unixtime from_utc_timestamp hour last_day ln log log1p make_date make_dt_interval make_interval make_timestamp
+    make_timestamp_ltz make_timestamp_ntz make_ym_interval minute month months_between next_day pmod power quarter round
+    second sign smallint sqrt timestamp_micros timestamp_millis timestamp_seconds timestampdiff tinyint to_date
+    to_number to_timestamp to_timestamp_ltz to_timestamp_ntz to_unix_timestamp to_utc_timestamp trunc unbase64 unhex
+    unix_micros unix_millis unix_seconds unix_timestamp weekday weekofyear year
     """.split()  # noqa: SIM905
 )
 """They have NULL for a NULL, and for what they cannot take; so have the operators in `_STRICT`."""
@@ -41,7 +44,19 @@ _PASS_OVER_NULL = frozenset(
     ApproxDistinct Avg Count CountIf LogicalAnd LogicalOr Max Min Stddev StddevPop StddevSamp Sum Variance VariancePop
     """.split()  # noqa: SIM905
 )
-_OF_EACH_ITEM = frozenset({"transform", "filter", "exists", "forall"})
+_OF_EACH_ITEM = {
+    "transform": "transform({others}, {each})",
+    "filter": "transform({others}, {each})",
+    "exists": "transform({others}, {each})",
+    "forall": "transform({others}, {each})",
+    "zip_with": "zip_with({others}, {each})",
+    "map_filter": "map_values(transform_values({others}, {each}))",
+    "transform_keys": "map_values(transform_values({others}, {each}))",
+    "transform_values": "map_values(transform_values({others}, {each}))",
+    "map_zip_with": "map_values(map_zip_with({others}, {each}))",
+}
+"""Functions that take a lambda: an array of what `each`, another lambda with the same parameters, gives."""
+_FOLDS = frozenset({"aggregate", "reduce"})
 
 
 @dataclass(frozen=True)
@@ -57,9 +72,20 @@ def source_columns(expression: str) -> frozenset[str]:
     """The names of the columns that `expression` reads."""
     from sqlglot import exp
 
-    tree = _parse(expression)
-    parameters = {name.name for found in tree.find_all(exp.Lambda) for name in found.expressions}
-    return frozenset(column.parts[0].name for column in tree.find_all(exp.Column)) - parameters
+    columns = _parse(expression).find_all(exp.Column)
+    return frozenset(column.parts[0].name for column in columns if not _is_parameter(column))
+
+
+def _is_parameter(column: exp.Column) -> bool:
+    """Whether `column` is what a lambda around it is given; Spark takes a name in any case."""
+    from sqlglot import exp
+
+    name, around = column.parts[0].name.casefold(), column.find_ancestor(exp.Lambda)
+    while around is not None:
+        if name in (parameter.name.casefold() for parameter in around.expressions):
+            return True
+        around = around.find_ancestor(exp.Lambda)
+    return False
 
 
 @lru_cache(maxsize=4096)
@@ -141,6 +167,11 @@ def _parts(node: exp.Expr) -> Iterator[tuple[exp.Expr, Sequence[str]]]:
         yield from _branches(node)
     elif isinstance(node, exp.If):
         yield from _branches(exp.Case(ifs=[node], default=node.args.get("false")))
+    elif isinstance(node, exp.Nvl2):
+        known = exp.Not(this=exp.Is(this=node.this.copy(), expression=exp.Null()))
+        yield from _branches(exp.Case(ifs=[exp.If(this=known, true=node.args["true"])], default=node.args["false"]))
+    elif isinstance(node, exp.DecodeCase):
+        yield from _branches(_as_case(node))
     elif isinstance(node, exp.And | exp.Or):
         yield node.left, []
         yield node.right, [_holds(node.left, unknown=True) if isinstance(node, exp.And) else f"NOT {_holds(node.left)}"]
@@ -149,6 +180,15 @@ def _parts(node: exp.Expr) -> Iterator[tuple[exp.Expr, Sequence[str]]]:
         for part in node.iter_expressions():
             if not isinstance(part, exp.Lambda):
                 yield (_as_written(part) if strict else part), []
+
+
+def _as_case(decode: exp.DecodeCase) -> exp.Case:
+    from sqlglot import exp
+
+    value, *others = decode.expressions
+    pairs = zip(others[::2], others[1::2], strict=False)
+    ifs = [exp.If(this=exp.NullSafeEQ(this=value.copy(), expression=found), true=then) for found, then in pairs]
+    return exp.Case(ifs=ifs, default=others[-1] if len(others) % 2 else None)
 
 
 def _branches(case: exp.Case) -> Iterator[tuple[exp.Expr, Sequence[str]]]:
@@ -165,17 +205,28 @@ def _branches(case: exp.Case) -> Iterator[tuple[exp.Expr, Sequence[str]]]:
 
 
 def _of_each_item(node: exp.Expr) -> Iterator[Loss]:
-    """The losses in what is done with each item of an array."""
+    """The losses in what is done with each item of an array or a map.
+
+    Of a fold, those in what is made of an item alone: of what is gathered, only the end is known.
+    """
     from sqlglot import exp
 
-    if _function_name(node) not in _OF_EACH_ITEM:
+    kind, parts = _function_name(node), list(node.iter_expressions())
+    function = next((part for part in parts if isinstance(part, exp.Lambda)), None)
+    if function is None or kind not in (*_OF_EACH_ITEM, *_FOLDS):
         return
-    array, *others = node.iter_expressions()
-    for function in others:
-        if isinstance(function, exp.Lambda) and len(function.expressions) == 1:
-            item = _sql(function.expressions[0])
-            for loss in _losses(function.this):
-                yield Loss(f"coalesce(exists({_sql(array)}, {item} -> {loss.condition}), false)", loss.sql)
+    others, names = [_sql(part) for part in parts if not isinstance(part, exp.Lambda)], function.expressions
+    pattern = _OF_EACH_ITEM.get(kind, "transform({others}, {each})")
+    if kind in _FOLDS:
+        others, gathered, names = others[:1], names[0].name.casefold(), names[1:]
+    given = ", ".join(map(_sql, names))
+    given = f"({given})" if len(names) > 1 else given  # Spark takes one in brackets for a value
+    for loss in _losses(function.this):
+        if kind in _FOLDS and gathered in map(str.casefold, source_columns(loss.condition)):
+            continue
+        each = f"{given} -> {loss.condition}"
+        lost = pattern.format(others=", ".join(others), each=each)
+        yield Loss(f"coalesce(exists({lost}, lost -> lost), false)", loss.sql)
 
 
 def _as_written(node: exp.Expr) -> exp.Expr:
