@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from math import isclose, isfinite
+from numbers import Number
 from statistics import fmean, stdev
 from typing import Any
 
@@ -30,6 +32,9 @@ ROW_COUNT = "row_count"
 ANSWER, ERROR, SECONDS, SAMPLE = "answer", "error", "seconds", "sample"
 """What an author's SQL gave, why there is nothing, what it took, and some rows that break a rule."""
 _TIME = "%Y-%m-%d %H:%M:%S %Z"
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
+"""The years 1 to 9999 in microseconds: Python's; Spark has more, such as what milliseconds read as seconds come to."""
 _FEWEST = 2
 """Earlier values without which nothing can drift."""
 
@@ -168,7 +173,7 @@ def _freshness(rule: FreshnessRule, found: Found) -> Verdict:
     threshold = format_duration(spec.max_age)
     if newest is None:
         return Verdict(found.rows == 0, f"{spec.column} has no value in {found.rows} rows", None, threshold)
-    at = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(microseconds=int(newest))
+    at = _EPOCH + timedelta(microseconds=min(max(int(newest), _FIRST), _LAST))
     age = found.moment - at
     message = f"the newest {spec.column} is {at:{_TIME}}, older than {threshold} at {found.moment:{_TIME}}"
     return Verdict(age <= spec.max_age, message, age.total_seconds(), threshold)
@@ -177,15 +182,17 @@ def _freshness(rule: FreshnessRule, found: Found) -> Verdict:
 def _drift(rule: DriftRule, found: Found) -> Verdict:
     spec, past = rule.drift, found.past[: rule.drift.runs]
     answer = found.rows if spec.metric == ROW_COUNT else found.values.get(ANSWER)
-    value = None if answer is None else float(answer)
-    if value is None:
+    if answer is None:
         return Verdict(found.rows == 0, f"{spec.metric} has no value in {found.rows} rows", None, "")
+    if not isinstance(answer, Number) or not isfinite(value := float(answer)):  # type: ignore[arg-type]
+        return Verdict(False, f"{spec.metric} is {answer}, which is no finite number", None, "")
     if len(past) < _FEWEST:
         return Verdict(True, "", value, f"{len(past)} earlier values")
     mean, off = fmean(past), spec.sigmas * stdev(past)
     was = f"in the last {len(past)} batches it was {mean:g} ± {off:g} ({spec.sigmas:g} sigmas)"
     message = f"{spec.metric} is {value:g}; {was}"
-    return Verdict(abs(value - mean) <= off, message, value, f"{mean - off:g}..{mean + off:g}")
+    near = abs(value - mean) <= off or isclose(value, mean)  # equal values have a mean that is rounded
+    return Verdict(near, message, value, f"{mean - off:g}..{mean + off:g}")
 
 
 def _sql(rule: SqlRule, found: Found) -> Verdict:

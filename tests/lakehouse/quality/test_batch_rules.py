@@ -115,12 +115,38 @@ def test_messages_say_what_was_found_and_what_is_allowed(spark: SparkSession) ->
         (500, (100,), True),
         (107, (100, 102, 98, 0, 5000), False),
     ],
-    ids=["as ever", "above", "at the bound", "below", "one earlier batch", "only the last runs count"],
+    ids=[
+        "as ever",
+        "above",
+        "at the bound",
+        "below",
+        "one earlier batch",
+        "only the last runs count",
+    ],
 )
 def test_a_metric_may_lie_so_many_sigmas_off(value: float, past: tuple[float, ...], *, passed: bool) -> None:
     (rule,) = rules({"drift": {"metric": "row_count", "runs": 3, "sigmas": 3}})
     measured = {"b0_rows": value, "b1_rows": 7}
     assert judge(rule, 0, measured, END, past).passed is passed
+
+
+def test_a_metric_that_is_always_the_same_stays_so() -> None:
+    (rule,) = rules({"drift": {"metric": "avg(amount)"}})
+    assert judge(rule, 0, {"b0_rows": 1, "b0_answer": 0.185}, END, (0.185, 0.185, 0.185)).passed
+
+
+@pytest.mark.parametrize("answer", [float("nan"), float("-inf"), "x", END], ids=["nan", "infinite", "text", "time"])
+def test_a_metric_without_a_number_breaks_its_rule_and_is_no_past_for_others(answer: Any) -> None:
+    (rule,) = rules({"drift": {"metric": "max(amount)"}})
+    result = judge(rule, 0, {"b0_rows": 1, "b0_answer": answer}, END, (1.0, 2.0))
+    assert (result.passed, result.value) == (False, None)
+    assert result.message == f"max(amount) is {answer}, which is no finite number"
+
+
+@pytest.mark.parametrize(("seconds", "passed"), [(1_767_225_600_000, True), (-100_000_000_000, False)], ids=str)
+def test_a_moment_beyond_the_years_of_python_is_judged_too(seconds: int, *, passed: bool) -> None:
+    (rule,) = rules({"freshness": {"column": "at", "max_age": "1d"}})
+    assert judge(rule, 0, {"b0_rows": 1, "b0_newest": seconds * 1_000_000}, END).passed is passed
 
 
 @pytest.mark.spark
