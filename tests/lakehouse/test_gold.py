@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_ingest.config import Gold, Table
-from airflow_ingest.lakehouse import LakehouseError, RulesBroken, SourceNotFound
+from airflow_ingest.lakehouse import LakehouseError, RulesBroken, SourceNotFound, log
 from tests.lakehouse.conftest import Workbench, csv_table
 
 pytestmark = pytest.mark.spark
@@ -166,6 +166,17 @@ def test_an_input_that_was_made_anew_is_taken_whole(bench: Workbench) -> None:
     bench.sql("INSERT INTO {silver.orders} VALUES (DATE'2026-01-02', 4)")
     again = bench.refresh("daily", daily())
     assert (again.reason, totals(bench)) == ("recomputed whole", {first: 3, second: 4})
+
+
+def test_an_input_that_was_made_anew_may_have_fewer_versions(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "_shared_folder", lambda *_: None)  # Spark is elsewhere, and has to read the logs
+    for amount in (1, 2, 3):
+        bench.publish("silver.orders", "day date, amount int", (date(2026, 1, 1), amount))
+    bench.refresh("daily", daily())
+    shutil.rmtree(bench.lake.silver("orders"))
+    bench.publish("silver.orders", "day date, amount int", (date(2026, 1, 1), 9))
+    assert bench.refresh("daily", daily()).reason == "recomputed whole"
+    assert totals(bench) == {date(2026, 1, 1): 9}
 
 
 @pytest.mark.slow

@@ -97,6 +97,8 @@ class News:
             return False
         if taken == found.rows:
             return self.at.get(source) != then
+        if taken > found.version:
+            return True
         commits = history(spark, self.paths[source], found.version - taken + 1)
         return not any(one.version == taken and one.at and one.at.isoformat() == then for one in commits)
 
