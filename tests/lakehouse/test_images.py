@@ -90,3 +90,10 @@ def test_an_image_that_is_missing_is_told_with_what_is_there(bench: Workbench) -
     loaded = bench.ingest(table(), bench.write("1.json", '{"op": "c", "ts_ms": "1", "after": {"id": 1}}\n'))
     with pytest.raises(SchemaMismatch, match="'before' has to be a struct or JSON text, and there is no such column"):
         bench.gate(table(), loaded)
+
+
+def test_images_are_found_by_their_names_in_any_case(bench: Workbench) -> None:
+    told = table(columns={"id": "int", "*": "keep"}, images={"before": "Before", "after": "After"})
+    bench.load(told, bench.write("a.json", json.dumps(change("c", 1, None, row(1, "1", "new"))) + "\n"))
+    columns = bench.spark.read.format("delta").load(bench.lake.silver("orders")).columns
+    assert [name for name in columns if not name.startswith("_")] == ["id", "op", "ts_ms", "amount", "note"]

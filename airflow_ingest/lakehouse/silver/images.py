@@ -33,7 +33,8 @@ def with_images(
     """
     schema = {field.name.lower(): field.dataType for field in rows.schema.fields}
     kinds = [_kind(schema, name, source) for name in (images.before, images.after)]
-    others = [name for name in source if name not in (images.before, images.after)]
+    own = {images.before.lower(), images.after.lower()}
+    others = [name for name in source if name.lower() not in own]
     known = {name.lower() for name in others}
     fields = list(dict.fromkeys(field.name for kind in kinds if isinstance(kind, StructType) for field in kind.fields))
     if any(isinstance(kind, StringType) for kind in kinds):
