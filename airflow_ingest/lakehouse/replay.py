@@ -24,7 +24,8 @@ from airflow_ingest.lakehouse.log import history, own_history
 from airflow_ingest.lakehouse.masking import hidden, masks_of
 from airflow_ingest.lakehouse.model import ReplayResult, RunInfo
 from airflow_ingest.lakehouse.progress import progress_of
-from airflow_ingest.lakehouse.silver.judged import ERRORS, SOURCE, Judged, judge_rows, judging
+from airflow_ingest.lakehouse.silver.identity import check_identity
+from airflow_ingest.lakehouse.silver.judged import ERRORS, SOURCE, Judged, judge_rows, judging, silver_of
 from airflow_ingest.lakehouse.silver.lookups import Lookups
 from airflow_ingest.lakehouse.silver.replayed import Replayed
 from airflow_ingest.lakehouse.sources.base import SOURCE_FILE
@@ -60,13 +61,14 @@ def replay_dlq(
     Of each part silver is merged first, in its own commit, and the letters are marked after it: repeating either is
     harmless. A letter that `run` has tried is not tried again by it, so a replay that died or was stopped goes on where
     it was when the same run replays again. Letters of a batch that silver has still to take, or that is held, stay as
-    they are. Raises SchemaMismatch for a fix of an unknown column, LakehouseError for an unknown id and for a table
-    whose rows have no keys.
+    they are. Raises SchemaMismatch for a fix of an unknown column, and for
+    a table that was loaded by other keys, LakehouseError for an unknown id and for a table whose rows have no keys.
     """
     started = time.monotonic()
     check_replayable(name, table)
     total = ReplayResult(table=name, dry_run=dry_run)
     if history(spark, lake.dlq(name), 1):
+        check_identity(lake.silver(name), silver_of(table), own_history(spark, lake.silver(name)))
         chosen = Letters(rule, since, ids_of(spark, lake, name, ids))
         behind = tuple(batch.id for batch in progress_of(spark, lake, name).behind)
         states = batch_states(spark, lake, name)

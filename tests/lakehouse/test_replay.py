@@ -14,8 +14,10 @@ from airflow_ingest.lakehouse import (
     hold_batch,
     ids_of,
     letters_by_rule,
+    log,
     replay_dlq,
 )
+from airflow_ingest.lakehouse.commits import highest_of
 from tests.lakehouse.conftest import Workbench, csv_table, run
 
 pytestmark = pytest.mark.spark
@@ -145,3 +147,22 @@ def test_letters_are_listed_chosen_by_id_and_discarded_for_good(bench: Workbench
         ids_of(spark, lake, "orders", ["nothing"])
     with pytest.raises(LakehouseError, match="several dead letters' ids begin with"):
         ids_of(spark, lake, "orders", [""])
+
+
+@pytest.mark.slow
+def test_rows_that_went_in_by_other_keys_stay_as_they_are(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "LOOK_BACK", 3)
+    broken = {"max_reject_rate": "100%", "rules": [{"name": "positive", "expect": "amount > 0"}]}
+    mended = {"max_reject_rate": "100%"}
+    bad = "id,amount,note\n1,1,a\n2,0,b\n3,0,c\n4,0,d\n5,-1,a\n"
+    loaded = bench.load(csv_table(None, quality=broken), bench.write("1.csv", bad))
+    assert loaded.rows.rejected == 4
+    same = csv_table(None, quality=mended)
+    assert replay_dlq(bench.spark, bench.lake, "orders", same, run(8), limit=3, batch_size=1).replayed == 3
+    other = csv_table({"keys": ["note"]}, quality=mended)
+    with pytest.raises(SchemaMismatch, match=r"keys was \[id\] and is \[note\]"):
+        replay_dlq(bench.spark, bench.lake, "orders", other, run(9))
+    with pytest.raises(SchemaMismatch, match=r"keys was \[id\] and is \[note\]"):
+        bench.load(other, bench.write("2.csv", "id,amount,note\n9,9,a\n"), 2)
+    commits = log.own_history(bench.spark, bench.lake.silver("orders"))
+    assert highest_of(commits) == "2026-01-02T00:00:00+00:00"

@@ -15,6 +15,8 @@ from airflow_ingest.lakehouse.log import Commit, in_effect, told
 
 IDENTITY = "identity"
 """In a commit of silver: see `identity`."""
+SHAPE = "shape"
+"""In a commit of silver: a hash of what the configuration said of its columns."""
 
 
 def identity(silver: Silver) -> Mapping[str, Any]:

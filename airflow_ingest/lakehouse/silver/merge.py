@@ -29,7 +29,7 @@ from airflow_ingest.lakehouse.progress import passed_over, progress_of
 from airflow_ingest.lakehouse.quality.gate import rule_version
 from airflow_ingest.lakehouse.settings import compiled, rows_expected
 from airflow_ingest.lakehouse.silver.account import reconcile
-from airflow_ingest.lakehouse.silver.identity import IDENTITY, check_identity, identity
+from airflow_ingest.lakehouse.silver.identity import IDENTITY, SHAPE, check_identity, identity
 from airflow_ingest.lakehouse.silver.judged import judge, judging, published_rows, silver_of
 from airflow_ingest.lakehouse.silver.load import Load, others_between
 from airflow_ingest.lakehouse.silver.lookups import Lookups
@@ -40,8 +40,6 @@ from airflow_ingest.lakehouse.tables import check_same_columns, ensure
 from airflow_ingest.lakehouse.widening import widen, widening
 
 STEP = "merge_silver"
-SHAPE = "shape"
-"""In a commit of silver: a hash of what the configuration said of its columns."""
 
 
 @replanned

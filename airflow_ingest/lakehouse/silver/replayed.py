@@ -8,13 +8,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from airflow_ingest.config import Table
-from airflow_ingest.lakehouse.commits import Stamp, written
+from airflow_ingest.lakehouse.commits import Stamp, highest_of, written
 from airflow_ingest.lakehouse.errors import ConflictError
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import history
+from airflow_ingest.lakehouse.log import history, in_effect, own_history, told
 from airflow_ingest.lakehouse.model import RunInfo
 from airflow_ingest.lakehouse.progress import progress_of
 from airflow_ingest.lakehouse.silver.changes import Changes
+from airflow_ingest.lakehouse.silver.identity import IDENTITY, SHAPE
 from airflow_ingest.lakehouse.silver.judged import Judged, published_rows, silver_of
 from airflow_ingest.lakehouse.silver.load import merge_rows, others_between
 from airflow_ingest.lakehouse.silver.lookups import Lookups
@@ -53,8 +54,10 @@ class Replayed:
         return published_rows(self.judged, self.run)
 
     def _stamp(self) -> Stamp:
-        told = {"pipeline": self.lake.pipeline, "table": self.name, "run": self.run.run_id}
-        return Stamp.now(f"{self.name}/replay", layer="silver", **told)
+        known = {"pipeline": self.lake.pipeline, "table": self.name, "run": self.run.run_id}
+        commits = own_history(self.spark, self._path)
+        kept = {key: told(in_effect(commits), key) for key in (IDENTITY, SHAPE)}  # where many replays follow a load
+        return Stamp.now(f"{self.name}/replay", layer="silver", highest=highest_of(commits), **known, **kept)
 
     def _merge(self) -> int:
         silver, rows, stamp = silver_of(self.table), self._rows(), self._stamp()
