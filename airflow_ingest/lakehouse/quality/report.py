@@ -32,12 +32,13 @@ summary { cursor: pointer; } details table { font-size: .85rem; } code { overflo
 def report_page(pipeline: str, rules: Sequence[RuleHistory], at: datetime) -> str:
     """The page: for every table its rules, with a chart, what was found last, and all numbers behind a fold."""
     broken = sum(not rule.last.passed for rule in rules)
+    many = "1 rule" if len(rules) == 1 else f"{len(rules)} rules"
     parts = [
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
         "<meta name='viewport' content='width=device-width'>",
         f"<title>{escape(pipeline)}: quality</title><style>{_STYLE}</style></head><body>",
         f"<h1>{escape(pipeline)}</h1>",
-        f"<p>{len(rules)} rules, {broken} of them broken by the newest batch. {at:%Y-%m-%d %H:%M %Z}</p>",
+        f"<p>{many}, {broken} of them broken by the newest batch. {at:%Y-%m-%d %H:%M %Z}</p>",
         *(part for table, found in groupby(rules, key=lambda rule: rule.table) for part in _table(table, list(found))),
         "</body></html>",
     ]
