@@ -1,12 +1,13 @@
 """The commands and their options. Each imports what it needs when it runs, so that the others start at once."""
 
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from airflow_ingest.cli.dlq_app import dlq_app
 from airflow_ingest.cli.group import IngestGroup
+from airflow_ingest.cli.options import AsJson, PipelineFile, Reason, Remote
 from airflow_ingest.cli.starter import Format
 
 __all__ = ["app"]
@@ -21,47 +22,13 @@ app = typer.Typer(
 )
 spark_app = typer.Typer(no_args_is_help=True, help="The Spark server on this machine that all tasks share.")
 app.add_typer(spark_app, name="spark")
-dlq_app = typer.Typer(no_args_is_help=True, help="The rows that were rejected: look at them, replay or discard them.")
 app.add_typer(dlq_app, name="dlq")
 
-
-class LetterStatus(str, Enum):
-    """What `dlq list` shows."""
-
-    OPEN = "open"
-    REPLAYED = "replayed"
-    DISCARDED = "discarded"
-    SUPERSEDED = "superseded"
-    ANY = "any"
-
-
-PipelineFile = Annotated[
-    Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True, help="A pipeline's YAML file.")
-]
-
-Remote = Annotated[
-    str | None,
-    typer.Option(metavar="URL", envvar="SPARK_REMOTE", help="Run on this Spark Connect server: sc://host:port."),
-]
 
 LoadedTable = Annotated[str, typer.Argument(metavar="TABLE", help="The table: orders.")]
 HeldBatch = Annotated[
     str | None, typer.Argument(metavar="BATCH", help="The batch's id; left out: those that are held are listed.")
 ]
-DeadLetterTable = Annotated[str, typer.Argument(metavar="TABLE", help="The table: orders.")]
-LetterRule = Annotated[
-    str | None,
-    typer.Option("--rule", metavar="NAME", help="Only rows that this rule rejected: positive, cast, malformed."),
-]
-LetterSince = Annotated[
-    str | None, typer.Option("--since", metavar="TIME", help="Only rows rejected since: 2013-01-05, 2013-01-05T06:00.")
-]
-LetterIds = Annotated[
-    list[str] | None,
-    typer.Option("--id", metavar="ID", help="Only this one, by the beginning of its id. Can be repeated."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print it as JSON.")]
-Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it is kept with the decision.")]
 
 
 def _print_version(wanted: bool) -> None:
@@ -422,107 +389,3 @@ def spark_stop() -> None:
     from airflow_ingest.cli.spark import stop
 
     stop()
-
-
-@dlq_app.command("list")
-def dlq_list(
-    file: PipelineFile,
-    table: Annotated[
-        str | None, typer.Argument(metavar="TABLE", help="Show its letters; left out: how many each table has.")
-    ] = None,
-    rule: LetterRule = None,
-    since: LetterSince = None,
-    ids: LetterIds = None,
-    status: Annotated[LetterStatus, typer.Option("--status", help="Letters in this status.")] = LetterStatus.OPEN,
-    limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="At most so many, the oldest.")] = 20,
-    remote: Remote = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show how many rows each rule has rejected, or the rejected rows of one table."""
-    from airflow_ingest.cli.dlq import Choice, list_letters
-
-    choice = Choice(rule, since, ids or [])
-    code = list_letters(file, table, choice, status=status.value, limit=limit, remote=remote, as_json=as_json)
-    raise typer.Exit(code)
-
-
-@dlq_app.command("show")
-def dlq_show(
-    file: PipelineFile,
-    table: DeadLetterTable,
-    letter: Annotated[str, typer.Argument(metavar="ID", help="The letter's id, or its beginning.")],
-    remote: Remote = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show one rejected row: as it came, why it was rejected, and what became of it."""
-    from airflow_ingest.cli.dlq import show_letter
-
-    raise typer.Exit(show_letter(file, table, letter, remote=remote, as_json=as_json))
-
-
-@dlq_app.command("replay")
-def dlq_replay(
-    file: PipelineFile,
-    table: DeadLetterTable,
-    rule: LetterRule = None,
-    since: LetterSince = None,
-    ids: LetterIds = None,
-    fix: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--fix",
-            metavar="COLUMN=SQL",
-            help="Replace a column of the rows, as they arrived, by a SQL expression first. Can be repeated.",
-        ),
-    ] = None,
-    batch_size: Annotated[
-        int, typer.Option("--batch-size", min=1, metavar="N", help="How many rows go into silver in one commit.")
-    ] = 10_000,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="At most so many, the oldest.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would happen, and change nothing.")] = False,
-    resume: Annotated[
-        str | None, typer.Option("--resume", metavar="RUN", help="Go on with the replay that was stopped.")
-    ] = None,
-    remote: Remote = None,
-    as_json: AsJson = False,
-) -> None:
-    """Put rejected rows through today's configuration again; those that pass go into silver, and gold follows.
-
-    Exits with 1 if a row was rejected again. Nothing is lost when it is stopped: what was tried is kept.
-    """
-    from airflow_ingest.cli.dlq import Choice, replay
-
-    code = replay(
-        file,
-        table,
-        Choice(rule, since, ids or []),
-        fixes=fix or [],
-        batch_size=batch_size,
-        limit=limit,
-        dry_run=dry_run,
-        resume=resume,
-        remote=remote,
-        as_json=as_json,
-    )
-    raise typer.Exit(code)
-
-
-@dlq_app.command("discard")
-def dlq_discard(
-    file: PipelineFile,
-    table: DeadLetterTable,
-    rule: LetterRule = None,
-    since: LetterSince = None,
-    ids: LetterIds = None,
-    reason: Reason = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show how many, and change nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    remote: Remote = None,
-) -> None:
-    """Throw rejected rows away, for a reason that is kept: they are replayed no more."""
-    from airflow_ingest.cli.dlq import Choice, discard
-
-    choice = Choice(rule, since, ids or [])
-    raise typer.Exit(discard(file, table, choice, reason=reason, remote=remote, dry_run=dry_run, yes=yes))
