@@ -82,7 +82,7 @@ def parse_expression(text: str, *, aggregate: bool = False) -> Expression:
     tree = trees[0]
     if isinstance(tree, exp.Query | exp.DDL | exp.DML | exp.Command):
         return Expression(problems=(SqlProblem(0, "must be an expression, not a statement"),))
-    problems = tuple(_misfits(tree, aggregate=aggregate))
+    problems = (*_comments(tree, text), *_misfits(tree, aggregate=aggregate))
     return Expression(tuple(_columns(tree)), problems)
 
 
@@ -178,6 +178,13 @@ def _explain_token(error: Exception, text: str) -> SqlProblem:
     if place is None:
         return SqlProblem(0, f"{INVALID}: {error}")
     return SqlProblem(max(text.rfind(place[1]), 0), f"{INVALID}: this {place[1]} is not closed")
+
+
+def _comments(tree: exp.Expr, text: str) -> Iterator[SqlProblem]:
+    """An expression becomes a part of larger SQL, of which a comment would swallow the rest."""
+    if any(node.comments for node in tree.walk()):
+        marks = [found for mark in ("--", "/*") if (found := text.find(mark)) >= 0]
+        yield SqlProblem(min(marks, default=0), "has a comment inside", "Write it behind # on a line of its own.")
 
 
 def _misfits(tree: exp.Expr, *, aggregate: bool) -> Iterator[SqlProblem]:
