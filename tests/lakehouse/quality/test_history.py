@@ -10,6 +10,7 @@ from airflow_ingest.lakehouse.quality.results import Judgement, record
 from tests.lakehouse.conftest import Workbench, run
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 def test_the_newest_judgement_of_a_table_says_which_rules_it_has_and_repeats_count_once(bench: Workbench) -> None:
     def judged(table: str, batch: str, **failing: int) -> None:
