@@ -26,6 +26,7 @@ tables:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 @pytest.mark.usefixtures("spark_server")
 def test_the_trend_of_rules_with_a_sample_of_what_breaks_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,6 +88,7 @@ def elsewhere(bench: Workbench, table: Table, gate: GateOutcome, day: int) -> Lo
         return merge_silver(own, bench.lake, "orders", table, run(day), gate.batch, gate)
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 @pytest.mark.parametrize(
     "dies",

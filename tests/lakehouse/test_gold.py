@@ -143,6 +143,7 @@ def test_a_broken_rule_keeps_the_old_version(bench: Workbench) -> None:
     assert totals(bench) == {date(2026, 1, 1): 10}
 
 
+@pytest.mark.slow
 def test_a_rule_on_the_whole_sees_the_partitions_that_stay(bench: Workbench) -> None:
     load_day(bench, 1, "1,2026-01-01,10", "2,2026-01-02,5")
     rules = [{"row_count": {"min": 2}}, {"name": "apart", "unique": ["total"]}]

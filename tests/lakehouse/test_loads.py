@@ -111,6 +111,7 @@ def test_a_row_that_where_cannot_judge_is_rejected(bench: Workbench) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_other_keys_than_a_table_was_loaded_by_are_refused(bench: Workbench) -> None:
     file = bench.write("x.csv", "id,amount,note\n1,1,a\n")
     bench.load(csv_table(), file)

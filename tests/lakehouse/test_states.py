@@ -54,6 +54,7 @@ def whole(bench: Workbench) -> list[tuple[Any, ...]]:
     return bench.rows(bench.lake.silver("orders"), "id", "amount", "note")
 
 
+@pytest.mark.slow
 def test_a_softly_deleted_row_stays_and_comes_back_with_a_newer_change(bench: Workbench) -> None:
     assert load(bench, SOFT, 1, "I,1,1,10,", "I,1,2,20,", "D,2,2,,") == {
         "inserted": 1,

@@ -15,7 +15,7 @@ import pytest
 from airflow_ingest.lakehouse import Lake
 from tests.live.conftest import Site
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 SHOP = """
 pipeline: shop

@@ -243,6 +243,7 @@ def test_what_is_wrong_is_told_before_anything_is_written(bench: Workbench) -> N
     )
 
 
+@pytest.mark.slow
 def test_a_table_of_ours_records_its_changes_from_the_first_load_that_follows_it(bench: Workbench) -> None:
     sales = Sales(bench, "'ingest.pipeline' = 'sales'")
     sales.insert((1, 10), (2, 20))
