@@ -1,11 +1,9 @@
-"""What commands share that change tables by hand: a run of their own, a session, and the gold that follows."""
+"""What commands share that change tables by hand: a run of their own, and the gold that follows."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from airflow_ingest.cli.endpoint import endpoint_of
 from airflow_ingest.config import Pipeline
 from airflow_ingest.graph import gold_reading
 
@@ -14,7 +12,7 @@ if TYPE_CHECKING:
 
     from airflow_ingest.lakehouse import Lake, LoadResult, RunInfo
 
-__all__ = ["gold_lines", "refreshed", "run_by_hand", "working"]
+__all__ = ["gold_lines", "refreshed", "run_by_hand"]
 
 
 def run_by_hand(pipeline: Pipeline, what: str, resumed: str | None = None) -> "RunInfo":
@@ -23,23 +21,6 @@ def run_by_hand(pipeline: Pipeline, what: str, resumed: str | None = None) -> "R
 
     now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
     return RunInfo(pipeline=pipeline.pipeline, run_id=resumed or f"cli__{what}__{now}", kind="manual")
-
-
-@contextmanager
-def working(pipeline: Pipeline, remote: str | None) -> "Iterator[tuple[SparkSession, Lake]]":
-    """A session and the lake for the length of a `with` block. Raises RuntimeProblem if Spark cannot be had."""
-    from airflow_ingest.cli.sessions import Sessions
-    from airflow_ingest.lakehouse import Lake
-
-    sessions = Sessions(endpoint_of(pipeline.spark.conn_id, remote), pipeline.spark.conf)
-    try:
-        with sessions.borrow() as spark:
-            yield spark, Lake(pipeline.lake, pipeline.pipeline)
-    except KeyboardInterrupt:
-        sessions.interrupt()
-        raise
-    finally:
-        sessions.close()
 
 
 def refreshed(

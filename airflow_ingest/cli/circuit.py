@@ -3,8 +3,9 @@
 import json
 from pathlib import Path
 
-from airflow_ingest.cli.by_hand import run_by_hand, working
+from airflow_ingest.cli.by_hand import run_by_hand
 from airflow_ingest.cli.console import notes, results
+from airflow_ingest.cli.lake import working
 from airflow_ingest.config import IngestError, load_pipeline
 
 __all__ = ["show_circuit"]

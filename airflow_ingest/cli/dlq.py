@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from airflow_ingest.cli.by_hand import gold_lines, refreshed, run_by_hand, working
+from airflow_ingest.cli.by_hand import gold_lines, refreshed, run_by_hand
 from airflow_ingest.cli.console import notes, results
 from airflow_ingest.cli.intervals import moment_of
+from airflow_ingest.cli.lake import working
 from airflow_ingest.cli.run import make_importable
 from airflow_ingest.cli.tables import check_table
-from airflow_ingest.config import IngestError, Pipeline, Table, expression_problem, load_pipeline
+from airflow_ingest.config import IngestError, Pipeline, expression_problem, load_pipeline
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -240,9 +241,5 @@ def _fix_of(fixes: Sequence[str]) -> dict[str, str]:
 def _pipeline(file: Path, table: str | None) -> Pipeline:
     pipeline = load_pipeline(file)
     if table is not None:
-        check_table(table, pipeline, _has_letters, "dead letters")
+        check_table(table, pipeline, lambda found: found.gated, "dead letters")
     return pipeline
-
-
-def _has_letters(table: Table) -> bool:
-    return table.gated

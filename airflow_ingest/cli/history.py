@@ -2,17 +2,16 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pendulum
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from airflow_ingest.cli.by_hand import working
 from airflow_ingest.cli.console import notes, results
-from airflow_ingest.cli.run import check_names
+from airflow_ingest.cli.intervals import shown
+from airflow_ingest.cli.lake import working
+from airflow_ingest.cli.tables import recorded_name
 from airflow_ingest.config import Pipeline, load_pipeline
 
 if TYPE_CHECKING:
@@ -33,8 +32,7 @@ def show_history(file: Path, table: str | None, runs: int, *, remote: str | None
 
     pipeline = load_pipeline(file)
     if table is not None:
-        check_names([table], pipeline)
-        table = f"gold.{table}" if table in pipeline.gold and table not in pipeline.tables else table
+        table = recorded_name(table, pipeline)
     with working(pipeline, remote) as (spark, lake), notes().status("Looking …"):
         found = run_history(spark, lake, table, runs=runs)
     if as_json:
@@ -54,7 +52,8 @@ def _drawn(pipeline: Pipeline, records: "Sequence[TableRecord]") -> RichTable:
     for record in records:
         if last and record.run_id != last:
             drawn.add_section()
-        head = [_at(record.started, pipeline), record.run_id, _at(record.interval_start, pipeline)]
+        started, interval = (shown(at, pipeline.timezone) for at in (record.started, record.interval_start))
+        head = [started, record.run_id, interval]
         rows = [f"{count:,}" for count in (record.rows.read, record.rows.written, record.rows.rejected)]
         style = _STYLES.get(record.status, "")
         drawn.add_row(
@@ -68,7 +67,3 @@ def _drawn(pipeline: Pipeline, records: "Sequence[TableRecord]") -> RichTable:
         )
         last = record.run_id
     return drawn
-
-
-def _at(moment: datetime | None, pipeline: Pipeline) -> str:
-    return "-" if moment is None else moment.astimezone(pendulum.timezone(pipeline.timezone)).strftime("%Y-%m-%d %H:%M")

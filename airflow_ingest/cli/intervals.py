@@ -8,7 +8,7 @@ from croniter import croniter
 
 from airflow_ingest.config import IngestError
 
-__all__ = ["IntervalError", "intervals_between", "intervals_of", "moment_of"]
+__all__ = ["IntervalError", "intervals_between", "intervals_of", "moment_of", "shown"]
 
 _PRESETS = {
     "@hourly": "0 * * * *",
@@ -57,6 +57,12 @@ def moment_of(text: str, zone: str) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=pendulum.timezone(zone))
+
+
+def shown(at: datetime | None, zone: str, *, seconds: bool = False) -> str:
+    """A time as it is shown in the timezone `zone`, to the minute unless `seconds` matter; a dash for none."""
+    form = "%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M"
+    return "-" if at is None else at.astimezone(pendulum.timezone(zone)).strftime(form)
 
 
 def _interval_at(text: str, schedule: str | None, zone: str) -> tuple[datetime, datetime]:

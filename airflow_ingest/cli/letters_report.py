@@ -1,22 +1,21 @@
 """Dead letters on a terminal."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-import pendulum
 from rich.markup import escape
 from rich.table import Table as RichTable
 
 from airflow_ingest.cli.console import results
+from airflow_ingest.cli.intervals import shown
 
 if TYPE_CHECKING:
     from airflow_ingest.config import Pipeline
     from airflow_ingest.lakehouse import Letter, LettersByRule
 
-__all__ = ["SHOWN_ID", "print_letter", "print_letters", "print_summary"]
+__all__ = ["print_letter", "print_letters", "print_summary"]
 
-SHOWN_ID = 12
+_SHOWN_ID = 12
 """Of an id's 64 digits: enough to name it by."""
 _SHOWN_ROW = 200
 
@@ -31,7 +30,7 @@ def print_summary(pipeline: "Pipeline", found: "Mapping[str, Sequence[LettersByR
         drawn.add_column(column, justify="right" if column == "letters" else "left")
     for name, counts in found.items():
         for count in counts:
-            at = [_moment(moment, pipeline.timezone) for moment in (count.first, count.last)]
+            at = [shown(moment, pipeline.timezone, seconds=True) for moment in (count.first, count.last)]
             drawn.add_row(name, escape(count.rule), count.status, f"{count.letters:,}", *at)
     results().print(drawn)
 
@@ -48,9 +47,9 @@ def print_letters(table: str, letters: "Sequence[Letter]", zone: str, limit: int
     for letter in letters:
         why = "; ".join(dict.fromkeys(reason.message for reason in letter.reasons))
         row = letter.raw or letter.payload or ""
-        shown = row if len(row) <= _SHOWN_ROW else f"{row[:_SHOWN_ROW]}…"
-        at = _moment(letter.rejected_at, zone)
-        drawn.add_row(letter.id[:SHOWN_ID], at, letter.status, str(letter.attempts), escape(why), escape(shown))
+        cut = row if len(row) <= _SHOWN_ROW else f"{row[:_SHOWN_ROW]}…"
+        at = shown(letter.rejected_at, zone, seconds=True)
+        drawn.add_row(letter.id[:_SHOWN_ID], at, letter.status, str(letter.attempts), escape(why), escape(cut))
     out.print(drawn)
     if len(letters) == limit:
         out.print(f"These are the oldest {limit}; --limit shows more.")
@@ -59,11 +58,11 @@ def print_letters(table: str, letters: "Sequence[Letter]", zone: str, limit: int
 def print_letter(letter: "Letter", zone: str) -> None:
     """Print everything about one letter."""
     out = results()
-    closed = f" by {letter.closed_by} at {_moment(letter.closed_at, zone)}" if letter.closed_by else ""
+    closed = f" by {letter.closed_by} at {shown(letter.closed_at, zone, seconds=True)}" if letter.closed_by else ""
     told = {
         "id": letter.id,
         "status": f"{letter.status}{closed}{f': {letter.note}' if letter.note else ''}",
-        "rejected": f"{_moment(letter.rejected_at, zone)} by {letter.run_id}, rules {letter.rule_version}",
+        "rejected": f"{shown(letter.rejected_at, zone, seconds=True)} by {letter.run_id}, rules {letter.rule_version}",
         "batch": f"{letter.batch_id} of {letter.processing_date}",
         "file": letter.source_file,
         "tries": f"{letter.attempts}{f', the last by {letter.tried_by}' if letter.tried_by else ''}",
@@ -77,7 +76,3 @@ def print_letter(letter: "Letter", zone: str) -> None:
     for reason in letter.reasons:
         about = f"{reason.rule} of {reason.column}" if reason.column else reason.rule
         out.print(f"{'why':9} {about}: {reason.message}", markup=False)
-
-
-def _moment(at: datetime | None, zone: str) -> str:
-    return "-" if at is None else at.astimezone(pendulum.timezone(zone)).strftime("%Y-%m-%d %H:%M:%S")

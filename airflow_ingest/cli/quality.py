@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from airflow_ingest.cli.by_hand import working
 from airflow_ingest.cli.console import notes, results
-from airflow_ingest.cli.run import check_names
+from airflow_ingest.cli.lake import working
+from airflow_ingest.cli.tables import recorded_name
 from airflow_ingest.config import IngestError, Pipeline, load_pipeline
 
 if TYPE_CHECKING:
@@ -36,8 +36,7 @@ def show_quality(
 
     pipeline = load_pipeline(file)
     if table is not None:
-        check_names([table], pipeline)
-        table = f"gold.{table}" if table in pipeline.gold and table not in pipeline.tables else table
+        table = recorded_name(table, pipeline)
     with working(pipeline, remote) as (spark, lake), notes().status("Looking …"):
         found = [rule for rule in quality_history(spark, lake, table, runs=runs) if rule.table in _judged(pipeline)]
     if html is not None:

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from airflow_ingest.cli.by_hand import gold_lines, refreshed, run_by_hand, working
+from airflow_ingest.cli.by_hand import gold_lines, refreshed, run_by_hand
 from airflow_ingest.cli.console import notes, results
+from airflow_ingest.cli.lake import working
 from airflow_ingest.cli.run import days_of, make_importable
 from airflow_ingest.cli.tables import check_table
 from airflow_ingest.config import IngestError, Pipeline, load_pipeline

@@ -6,12 +6,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pendulum
 import typer
 
 from airflow_ingest.cli.console import notes, results
-from airflow_ingest.cli.endpoint import endpoint_of
-from airflow_ingest.cli.intervals import moment_of
+from airflow_ingest.cli.intervals import moment_of, shown
+from airflow_ingest.cli.lake import working
 from airflow_ingest.cli.run import days_of
 from airflow_ingest.config import IngestError, Pipeline, load_pipeline
 
@@ -48,28 +47,22 @@ def restore_version(
     What would be undone is shown first, and asked about unless `yes`; a dry run ends there. Raises ConfigError,
     IngestError for `table` or `to`, LakehouseError where it cannot go back there, RuntimeProblem for Spark.
     """
-    from airflow_ingest.cli.sessions import Sessions
-    from airflow_ingest.lakehouse import Lake, plan_restore, restore_table
+    from airflow_ingest.lakehouse import plan_restore, restore_table
 
     pipeline = load_pipeline(file)
     _check_table(table, pipeline)
     moment = _version_or_time(to, pipeline.timezone)
-    lake = Lake(pipeline.lake, pipeline.pipeline)
-    sessions = Sessions(endpoint_of(pipeline.spark.conn_id, remote), pipeline.spark.conf)
-    try:
-        with sessions.borrow() as spark:
-            with notes().status("Looking …"):
-                plan = plan_restore(spark, lake, table, moment)
-            for line in _told(plan, pipeline.timezone):
-                results().print(line, markup=False)
-            if dry_run:
-                return 0
-            if not yes:
-                typer.confirm(f"Restore {table} to version {plan.to}?", abort=True, err=True)
-            with notes().status("Restoring …"):
-                version = restore_table(spark, lake, plan, RUN_ID)
-    finally:
-        sessions.close()
+    with working(pipeline, remote) as (spark, lake):
+        with notes().status("Looking …"):
+            plan = plan_restore(spark, lake, table, moment)
+        for line in _told(plan, pipeline.timezone):
+            results().print(line, markup=False)
+        if dry_run:
+            return 0
+        if not yes:
+            typer.confirm(f"Restore {table} to version {plan.to}?", abort=True, err=True)
+        with notes().status("Restoring …"):
+            version = restore_table(spark, lake, plan, RUN_ID)
     results().print(f"{table} is restored: version {version} has the rows of version {plan.to}.", markup=False)
     return 0
 
@@ -120,4 +113,4 @@ def _lines(undone: "Sequence[Undone]", zone: str) -> Iterator[str]:
 
 
 def _at(at: datetime | None, zone: str) -> str:
-    return "an unknown time" if at is None else at.astimezone(pendulum.timezone(zone)).strftime("%Y-%m-%d %H:%M:%S")
+    return "an unknown time" if at is None else shown(at, zone, seconds=True)

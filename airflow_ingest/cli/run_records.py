@@ -1,7 +1,7 @@
 """The runs of the command line in `ops/runs`, and the circuit breaker before them."""
 
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow_ingest.cli.console import notes
@@ -20,7 +20,7 @@ def stopped(pipeline: Pipeline, run: "RunInfo", sessions: "Sessions") -> str:
     from airflow_ingest.lakehouse import Lake, pass_circuit
 
     breaker = pipeline.circuit_breaker
-    if breaker is None or (run.in_its_lane and not breaker.backfills):
+    if breaker is None:
         return ""
     with sessions.borrow() as spark:
         return pass_circuit(spark, Lake(pipeline.lake, pipeline.pipeline), breaker, run).stops(run.run_id)
@@ -34,16 +34,11 @@ def write_down(
     from airflow_ingest.lakehouse import Lake, TableRecord, record_runs
     from airflow_ingest.lakehouse.runs import counted
 
-    span = run.interval
     records = [
-        TableRecord(
+        TableRecord.of(
+            run,
+            began,
             table=table.table,
-            run_id=run.run_id,
-            kind=run.kind,
-            interval_start=span and span.start,
-            interval_end=span and span.end,
-            started=began,
-            ended=datetime.now(timezone.utc),
             seconds=table.took,
             status=table.state,
             error=table.message if table.state not in ("loaded", "unchanged") else "",

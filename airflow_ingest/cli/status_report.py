@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import pendulum
 from rich.markup import escape
 from rich.table import Table as RichTable
 
 from airflow_ingest.cli.console import results
+from airflow_ingest.cli.intervals import shown
 from airflow_ingest.cli.run import days_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def print_status(
             drawn.add_row("", "silver", *_layer(table.silver, zone))
     for found in gold:
         version = "-" if found.version is None else str(found.version)
-        when = "never loaded" if found.version is None else _moment(found.at, zone)
+        when = "never loaded" if found.version is None else shown(found.at, zone)
         drawn.add_row(found.table, "gold", "", version, when, "", found.run_id, "")
     out.print(drawn)
     for table in tables:
@@ -59,11 +59,11 @@ def _layer(layer: "LayerStatus | None", zone: str) -> list[str]:
     if layer is None:
         return ["-", "-", "never loaded"]
     if layer.last is None:
-        return [_moment(layer.watermark, zone), str(layer.version)]
+        return [shown(layer.watermark, zone), str(layer.version)]
     last, span = layer.last, layer.last.interval
     day = days_of([(span.start, span.end)], zone)[0] if span else last.batch_id
-    when = _moment(last.at, zone)
-    return [_moment(layer.watermark, zone), str(layer.version), when, day, escape(last.run_id), f"{last.rows:,}"]
+    when = shown(last.at, zone)
+    return [shown(layer.watermark, zone), str(layer.version), when, day, escape(last.run_id), f"{last.rows:,}"]
 
 
 def _notes(table: "TableStatus", missing: Sequence[tuple[datetime, datetime]], zone: str) -> Iterator[str]:
@@ -79,7 +79,3 @@ def _notes(table: "TableStatus", missing: Sequence[tuple[datetime, datetime]], z
     if missing:
         more = f" and {len(missing) - _LISTED:,} more" if len(missing) > _LISTED else ""
         yield f"gaps, never loaded: {', '.join(days_of(missing[:_LISTED], zone))}{more}"
-
-
-def _moment(at: datetime | None, zone: str) -> str:
-    return "-" if at is None else at.astimezone(pendulum.timezone(zone)).strftime("%Y-%m-%d %H:%M")

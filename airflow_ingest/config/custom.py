@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from string import Formatter
 from typing import Any, ClassVar, Literal
 
 from pydantic import ValidationError, create_model
 
 from airflow_ingest.config.block import Block
+from airflow_ingest.config.installed import installed, loaded
 from airflow_ingest.config.report import Report
 from airflow_ingest.config.rules import KEYS_OF_ALL, RULES, free_name
 from airflow_ingest.config.values import KeyPath, Scalar, quote
@@ -54,18 +52,10 @@ def expand_custom(rules: Any, at: KeyPath, report: Report) -> Any:
     if not isinstance(rules, list) or not any(_kind(rule) for rule in rules):
         return rules
     taken = {str(rule["name"]) for rule in rules if isinstance(rule, dict) and rule.get("name")}
-    expanded = []
-    for index, rule in enumerate(rules):
-        kind = _kind(rule)
-        made = _expanded(rule, kind, (*at, index), report, taken) if kind in custom_kinds() else None
-        expanded.append(rule if made is None else made)
-    return expanded
-
-
-@cache
-def custom_kinds() -> Mapping[str, EntryPoint]:
-    """The kinds that the installed packages bring, by name."""
-    return {found.name: found for found in entry_points(group=GROUP) if found.name not in RULES}
+    return [
+        _expanded(rule, kind, (*at, index), report, taken) if (kind := _kind(rule)) in installed(GROUP) else rule
+        for index, rule in enumerate(rules)
+    ]
 
 
 def _kind(rule: Any) -> str:
@@ -75,16 +65,16 @@ def _kind(rule: Any) -> str:
     return "" if kind in RULES else str(kind)
 
 
-def _expanded(rule: dict[str, Any], kind: str, at: KeyPath, report: Report, taken: set[str]) -> dict[str, Any] | None:
-    found = _load(kind, (*at, kind), report)
-    made = None if found is None else _with_arguments(found, rule[kind], (*at, kind), report)
-    if found is None or made is None:
-        return {**{key: rule[key] for key in rule if key != kind}, "expect": "true"}
+def _expanded(rule: dict[str, Any], kind: str, at: KeyPath, report: Report, taken: set[str]) -> dict[str, Any]:
     shared = {key: value for key, value in rule.items() if key != kind}
+    found = _load(kind, (*at, kind), report)
+    made = _with_arguments(found, rule[kind], (*at, kind), report) if found else None
+    if made is None:
+        return {**shared, "expect": "true"}  # the mistake is told; what follows has a rule to look at
     if not shared.get("name"):
-        shown = ", ".join(_shown(getattr(made, name)) for name in found.model_fields)
+        shown = ", ".join(_shown(getattr(made, name)) for name in type(made).model_fields)
         shared["name"] = free_name(f"{kind}({shown})", taken)
-    if found.scope == "batch":
+    if made.scope == "batch":
         return {**shared, "sql": made.sql()}
     return {**shared, "expect": f"coalesce(({made.sql()}), true)"}
 
@@ -94,20 +84,16 @@ def _shown(value: Any) -> str:
 
 
 def _load(kind: str, at: KeyPath, report: Report) -> type[CustomRule] | None:
-    entry = custom_kinds()[kind]
-    package = entry.dist.name if entry.dist else entry.value
-    try:
-        found = entry.load()
-    except Exception as error:
-        problem = f"the kind of rule {quote(kind)} of {package} cannot be loaded: {type(error).__name__}: {error}"
-        report.add(at, problem, f"It is {entry.value}.", at_key=True)
+    entry = installed(GROUP)[kind]
+    what = f"the kind of rule {quote(kind)} of {entry.dist.name if entry.dist else entry.value}"
+    found = loaded(entry, what, at, report, at_key=True)
+    if found is None:
         return None
     if isinstance(found, str):
         return _from_template(kind, found)
     if isinstance(found, type) and issubclass(found, CustomRule):
         return found
-    problem = f"the kind of rule {quote(kind)} of {package} is neither a CustomRule nor a text: {entry.value}"
-    report.add(at, problem, "Correct the package.", at_key=True)
+    report.add(at, f"{what} is neither a CustomRule nor a text: {entry.value}", "Correct the package.", at_key=True)
     return None
 
 

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from airflow_ingest.config._yaml import BOOLEAN_WORDS
-from airflow_ingest.config.custom import custom_kinds
+from airflow_ingest.config.custom import GROUP
+from airflow_ingest.config.installed import installed
 from airflow_ingest.config.pipeline import AssetSchedule
 from airflow_ingest.config.report import Report
 from airflow_ingest.config.rules import KEYS_OF_ALL, RULES
@@ -87,7 +88,7 @@ def _rule(value: Any, context: dict[str, Any]) -> Sentence:
     unknown = [key for key in value if key not in KEYS_OF_ALL]
     if not unknown:
         return "this rule says nothing", f"Give it one of {kinds}."
-    known = [*RULES, *custom_kinds()]
+    known = [*RULES, *installed(GROUP)]
     hint = next((found for key in unknown if (found := nearest(key, known))), f"Kinds of rules: {one_of(known)}.")
     return f"{quote(unknown[0])} is no kind of rule", hint
 

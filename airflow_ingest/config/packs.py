@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
 from airflow_ingest.config.custom import expand_custom
+from airflow_ingest.config.installed import installed, loaded
 from airflow_ingest.config.report import Report, block, texts
 from airflow_ingest.config.values import KeyPath, nearest, quote
 
@@ -70,27 +70,18 @@ def _of_packs(
         if name in packs:
             rules = packs[name] if isinstance(packs[name], list) else []
             yield from ((rule, ("rule_packs", name, number)) for number, rule in enumerate(rules))
-        elif name in installed_packs():
-            rules = expand_custom(_load(installed_packs()[name], path, report), path, report)
+        elif name in installed(GROUP):
+            rules = expand_custom(_load(installed(GROUP)[name], path, report), path, report)
             yield from ((rule, path) for rule in rules)
         else:
-            known = [*packs, *installed_packs()]
+            known = [*packs, *installed(GROUP)]
             hint = nearest(name, known) or (f"There are: {', '.join(known)}." if known else "Write it in rule_packs.")
             report.add(path, f"there is no rule pack {quote(name)}", hint)
 
 
-@cache
-def installed_packs() -> Mapping[str, EntryPoint]:
-    """The packs that the installed packages bring, by name."""
-    return {found.name: found for found in entry_points(group=GROUP)}
-
-
 def _load(entry: EntryPoint, at: KeyPath, report: Report) -> list[Any]:
-    try:
-        rules = entry.load()
-    except Exception as error:
-        problem = f"the rule pack {quote(entry.name)} cannot be loaded: {type(error).__name__}: {error}"
-        report.add(at, problem, f"It is {entry.value}.")
+    rules = loaded(entry, f"the rule pack {quote(entry.name)}", at, report)
+    if rules is None:
         return []
     if not isinstance(rules, list):
         report.add(

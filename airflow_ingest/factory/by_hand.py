@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -33,20 +33,18 @@ class ByHand:
     held: str = "ingest_held_batches"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Choices:
     """What the forms let people choose from, as `<pipeline>.<table>`: tables to replay in, tables that can be held."""
 
-    replayable: Sequence[str] = ()
-    holdable: Sequence[str] = ()
+    replayable: list[str] = field(default_factory=list)
+    holdable: list[str] = field(default_factory=list)
 
-    def beside(self, pipeline: Pipeline) -> Choices:
-        """These choices, and the tables of `pipeline`."""
-        silver = {
-            f"{pipeline.pipeline}.{name}": table.silver for name, table in pipeline.tables.items() if table.silver
-        }
-        keyed = [name for name, found in silver.items() if found.by_key]
-        return Choices([*self.replayable, *keyed], [*self.holdable, *silver])
+    def add(self, pipeline: Pipeline) -> None:
+        """The tables of `pipeline` can be chosen too."""
+        silver = {name: table.silver for name, table in pipeline.tables.items() if table.silver is not None}
+        self.holdable += [f"{pipeline.pipeline}.{name}" for name in silver]
+        self.replayable += [f"{pipeline.pipeline}.{name}" for name, found in silver.items() if found.by_key]
 
 
 def build_replay_dag(dag_id: str, files: Mapping[str, str], tables: Sequence[str]) -> DAG:

@@ -50,22 +50,22 @@ def load_dags(
         return _for_task(folder, context.dag_id, context.task_id, maintenance, by_hand)
     dags: dict[str, DAG] = {}
     upkeeps: list[dict[str, Any]] = []
-    choices = Choices()
+    choices, files = Choices(), _pipeline_files(folder)
     with _no_garbage_collection():
-        for file in _pipeline_files(folder):
+        for file in files:
             with _reported(file):
                 _refuse_twin(file, dags)
                 _refuse_reserved(file, reserved)
                 dags[file.stem], pipeline = _load_and_try(file)
                 upkeeps.append(upkeep(pipeline))
-                choices = choices.beside(pipeline)
+                choices.add(pipeline)
         if maintenance is not None and upkeeps:
             _add(dags, folder, partial(build_maintenance_dag, upkeeps, maintenance))
-        files = {file.stem: str(file) for file in _pipeline_files(folder) if file.stem in dags}
+        known = {file.stem: str(file) for file in files if file.stem in dags}
         if by_hand is not None and choices.replayable:
-            _add(dags, folder, partial(build_replay_dag, by_hand.replay, files, choices.replayable))
+            _add(dags, folder, partial(build_replay_dag, by_hand.replay, known, choices.replayable))
         if by_hand is not None and choices.holdable:
-            _add(dags, folder, partial(build_held_dag, by_hand.held, files, choices.holdable))
+            _add(dags, folder, partial(build_held_dag, by_hand.held, known, choices.holdable))
     return dags
 
 

@@ -8,13 +8,12 @@ from datetime import datetime
 from typing import Literal
 
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 from airflow_ingest.config import Table
 from airflow_ingest.lakehouse.errors import LakehouseError
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.model import Batch, GateOutcome, RunInfo, Value
-from airflow_ingest.lakehouse.ops import append_rows, read_book
+from airflow_ingest.lakehouse.ops import append_rows, newest, read_book
 from airflow_ingest.lakehouse.progress import progress_of
 
 State = Literal["held", "released", "discarded", "superseded"]
@@ -105,7 +104,7 @@ def decide_held(
     released batch is merged by `release_batch`, or by the next live run. Raises LakehouseError if the batch is not held
     now, or where several are and none is named.
     """
-    decided = (found for found in _newest(spark, lake, name) if found.state == decision and found.run_id == run_id)
+    decided = (found for found in _decisions(spark, lake, name) if found.state == decision and found.run_id == run_id)
     mine = next((found.batch for found in decided if batch_id in (None, found.batch.id)), None)
     if mine is not None:
         return mine
@@ -145,7 +144,7 @@ def batch_states(spark: SparkSession, lake: Lake, name: str) -> Mapping[tuple[st
 
 def batch_decisions(spark: SparkSession, lake: Lake, name: str) -> Mapping[tuple[str, int], tuple[str, str]]:
     """The newest state of every batch of a table that has one, and the reason for it, by id and generation."""
-    return {found.batch.key: (found.state, found.reason) for found in _newest(spark, lake, name)}
+    return {found.batch.key: (found.state, found.reason) for found in _decisions(spark, lake, name)}
 
 
 @dataclass(frozen=True)
@@ -156,13 +155,12 @@ class _Decision:
     run_id: str
 
 
-def _newest(spark: SparkSession, lake: Lake, name: str) -> list[_Decision]:
+def _decisions(spark: SparkSession, lake: Lake, name: str) -> list[_Decision]:
     """What was decided last of every batch of a table."""
     book = read_book(spark, lake, _BOOK, name)
     if book is None:
         return []
-    last = F.max_by(F.struct("batch", "state", "reason", "run_id"), "at").alias("last")
-    rows = book.groupBy("batch_id", "generation").agg(last).select("last.*").collect()
+    rows = newest(book, "batch_id", "generation").select("batch", "state", "reason", "run_id").collect()
     return [_Decision(Batch.model_validate_json(row[0]), *row[1:]) for row in rows]
 
 

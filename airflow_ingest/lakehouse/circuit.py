@@ -127,7 +127,6 @@ def _outcomes(spark: SparkSession, lake: Lake, breaker: CircuitBreaker) -> list[
     records = newest_records(spark, lake, stopped=False)
     if records is None:
         return []
-    kinds = ("live", "backfill", "manual") if breaker.backfills else ("live",)
     limit = F.lit(1.0 if breaker.max_reject_rate is None else breaker.max_reject_rate)
     rate = F.try_divide("rows_rejected", "rows_read")
     ended = F.col("status").isin(*_BAD)
@@ -135,7 +134,7 @@ def _outcomes(spark: SparkSession, lake: Lake, breaker: CircuitBreaker) -> list[
         rate > limit, F.format_string("%s rejected %.2f%% of its rows", "table", rate * 100)
     )
     rows = (
-        records.where(F.col("kind").isin(*kinds))
+        (records if breaker.backfills else records.where(F.col("kind") == F.lit("live")))
         .groupBy("run_id")
         .agg(F.max("ended").alias("ended"), F.min(wrong).alias("bad"))
         .orderBy(F.desc("ended"))

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructField
 
 from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ID, PROCESSING_DATE, RECORD_HASH, batch_predicate
-from airflow_ingest.lakehouse.commits import Stamp, merge_from
+from airflow_ingest.lakehouse.commits import Stamp, highest_of, merge_from
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import Commit, own_history, told
 from airflow_ingest.lakehouse.model import Batch, RunInfo
@@ -122,6 +122,20 @@ def merge_letters(
         f"WHEN NOT MATCHED BY SOURCE AND {mine} AND t.status <> '{STATUS_SUPERSEDED}' THEN UPDATE SET {superseded}"
     )
     merge_from(spark, letters.unionByName(accepted, allowMissingColumns=True), _LETTERS_VIEW, statement, stamp)
+
+
+def letters_stamp(spark: SparkSession, lake: Lake, name: str, run: RunInfo, what: str, *, fixes: bool = False) -> Stamp:
+    """The stamp of a commit to the DLQ that is no load: `what` is done to letters, with `fixes` or without."""
+    commits = own_history(spark, lake.dlq(name))
+    return Stamp.now(
+        f"{name}/{what}/dlq",
+        pipeline=lake.pipeline,
+        layer="dlq",
+        table=name,
+        run=run.run_id,
+        highest=highest_of(commits),
+        fixes=fixes or has_fixes(commits),
+    )
 
 
 def has_fixes(commits: Sequence[Commit]) -> bool:

@@ -11,11 +11,11 @@ from pydantic import AwareDatetime
 from pyspark.sql import functions as F
 
 from airflow_ingest.lakehouse.bronze import BATCH_ID, PROCESSING_DATE
-from airflow_ingest.lakehouse.commits import Stamp, highest_of, merge_from, written
+from airflow_ingest.lakehouse.commits import merge_from, written
 from airflow_ingest.lakehouse.conflicts import replanned
-from airflow_ingest.lakehouse.dlq import STATUS_DISCARDED, STATUS_OPEN, has_fixes
+from airflow_ingest.lakehouse.dlq import STATUS_DISCARDED, STATUS_OPEN, letters_stamp
 from airflow_ingest.lakehouse.errors import LakehouseError
-from airflow_ingest.lakehouse.log import history, own_history
+from airflow_ingest.lakehouse.log import history
 from airflow_ingest.lakehouse.model import RunInfo, Value
 from airflow_ingest.lakehouse.sql import literal
 from airflow_ingest.lakehouse.sql import table as sql_table
@@ -107,11 +107,11 @@ def dead_letters_of(
     limit: int = 20,
 ) -> list[Letter]:
     """The oldest `limit` of the chosen `letters` of a table that have that `status` (None: any)."""
-    found = _read(spark, lake, name)
+    found = _read(spark, lake, name, status)
     if found is None:
         return []
-    rows = (letters or Letters()).among(found if status is None else found.where(F.col("status") == F.lit(status)))
-    return [_letter(row.asDict(recursive=True)) for row in rows.orderBy("batch_order", "id").limit(limit).collect()]
+    rows = (letters or Letters()).among(found).orderBy("batch_order", "id").limit(limit)
+    return [_letter(row.asDict(recursive=True)) for row in rows.collect()]
 
 
 def letters_by_rule(spark: SparkSession, lake: Lake, name: str) -> list[LettersByRule]:
@@ -164,10 +164,8 @@ def count_letters(
     spark: SparkSession, lake: Lake, name: str, letters: Letters, *, status: str | None = STATUS_OPEN
 ) -> int:
     """How many of the chosen `letters` have that `status` (None: any)."""
-    found = _read(spark, lake, name)
-    if found is None:
-        return 0
-    return letters.among(found if status is None else found.where(F.col("status") == F.lit(status))).count()
+    found = _read(spark, lake, name, status)
+    return 0 if found is None else letters.among(found).count()
 
 
 @replanned
@@ -177,33 +175,26 @@ def discard_letters(spark: SparkSession, lake: Lake, name: str, run: RunInfo, le
     They are replayed no more. Their rows stay out of silver for as long as today's rules reject them: a load of their
     batch that accepts one closes its letter as superseded. Doing it again changes nothing.
     """
-    found = _read(spark, lake, name)
+    found = _read(spark, lake, name, STATUS_OPEN)
     if found is None:
         return 0
-    path, commits = lake.dlq(name), own_history(spark, lake.dlq(name))
-    chosen = letters.among(found.where(F.col("status") == F.lit(STATUS_OPEN))).select("id")
-    stamp = Stamp.now(
-        f"{name}/discard/dlq",
-        pipeline=lake.pipeline,
-        layer="dlq",
-        table=name,
-        run=run.run_id,
-        highest=highest_of(commits),
-        fixes=has_fixes(commits),
-    )
+    path, stamp = lake.dlq(name), letters_stamp(spark, lake, name, run, "discard")
     statement = (
         f"MERGE INTO {sql_table(path)} AS t USING {_CHOSEN} AS s ON t.id = s.id WHEN MATCHED AND "
         f"t.status = '{STATUS_OPEN}' THEN UPDATE SET status = '{STATUS_DISCARDED}', closed_by = {literal(run.run_id)}, "
         f"closed_at = current_timestamp(), note = {literal(reason)}"
     )
-    merge_from(spark, chosen, _CHOSEN, statement, stamp)
+    merge_from(spark, letters.among(found).select("id"), _CHOSEN, statement, stamp)
     return int(written(spark, path, stamp).metrics.get("numTargetRowsUpdated", 0))
 
 
-def _read(spark: SparkSession, lake: Lake, name: str) -> DataFrame | None:
-    """The table's letters; None if it never had one."""
+def _read(spark: SparkSession, lake: Lake, name: str, status: str | None = None) -> DataFrame | None:
+    """The table's letters that have that `status` (None: any); None if it never had one."""
     path = lake.dlq(name)
-    return spark.read.format("delta").load(path) if history(spark, path, 1) else None
+    if not history(spark, path, 1):
+        return None
+    rows = spark.read.format("delta").load(path)
+    return rows if status is None else rows.where(F.col("status") == F.lit(status))
 
 
 def _letter(row: dict[str, object]) -> Letter:

@@ -184,6 +184,11 @@ class RowCounts(Value):
         return self.inserted + self.updated + self.deleted
 
     @property
+    def reject_rate(self) -> float:
+        """The share of the rows read that was rejected."""
+        return self.rejected / self.read if self.read else 0.0
+
+    @property
     def unaccounted(self) -> int:
         """Rows read less everything that became of them: zero, or a row was lost or invented."""
         settled = self.written + self.unchanged + self.superseded + self.rejected + self.filtered + self.deduplicated

@@ -44,6 +44,12 @@ def read_book(spark: SparkSession, lake: Lake, book: str, table: str | None = No
     return rows if table is None else rows.where(F.col("table") == F.lit(table))
 
 
+def newest(book: DataFrame, *by: str) -> DataFrame:
+    """The row of `book` that was written last for each value of the columns `by`."""
+    last = F.max_by(F.struct(*book.columns), "at").alias("last")
+    return book.groupBy(*by).agg(last).select("last.*")
+
+
 def frame(spark: SparkSession, columns: str, rows: Sequence[Mapping[str, Any]]) -> DataFrame:
     """`rows` as a DataFrame with the schema `columns` (DDL)."""
     written_down = F.from_json(F.lit(json.dumps(list(rows), default=str)), f"array<struct<{_as_fields(columns)}>>")

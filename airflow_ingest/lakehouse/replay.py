@@ -14,9 +14,9 @@ from airflow_ingest.config import Table
 from airflow_ingest.lakehouse.batches import batch_states
 from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ID, BATCH_ORDER, RECORD_HASH
 from airflow_ingest.lakehouse.checkpoints import checkpointed
-from airflow_ingest.lakehouse.commits import Stamp, highest_of, merge_from
+from airflow_ingest.lakehouse.commits import merge_from
 from airflow_ingest.lakehouse.conflicts import replanned
-from airflow_ingest.lakehouse.dlq import STATUS_OPEN, STATUS_REPLAYED, has_fixes, parsed
+from airflow_ingest.lakehouse.dlq import STATUS_OPEN, STATUS_REPLAYED, letters_stamp, parsed
 from airflow_ingest.lakehouse.errors import LakehouseError, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.letters import Letters, ids_of
@@ -61,8 +61,8 @@ def replay_dlq(
     Of each part silver is merged first, in its own commit, and the letters are marked after it: repeating either is
     harmless. A letter that `run` has tried is not tried again by it, so a replay that died or was stopped goes on where
     it was when the same run replays again. Letters of a batch that silver has still to take, or that is held, stay as
-    they are. Raises SchemaMismatch for a fix of an unknown column, and for
-    a table that was loaded by other keys, LakehouseError for an unknown id and for a table whose rows have no keys.
+    they are. Raises SchemaMismatch for a fix of an unknown column and for a table that was loaded by other keys,
+    LakehouseError for an unknown id and for a table whose rows have no keys.
     """
     started = time.monotonic()
     check_replayable(name, table)
@@ -197,20 +197,10 @@ def _tally(verdicts: DataFrame) -> dict[str, object]:
 
 def _mark(spark: SparkSession, lake: Lake, name: str, run: RunInfo, verdicts: DataFrame, *, fixed: bool) -> None:
     """Writes down what became of the letters."""
-    path = lake.dlq(name)
-    commits = own_history(spark, path)
-    stamp = Stamp.now(
-        f"{name}/replay/dlq",
-        pipeline=lake.pipeline,
-        layer="dlq",
-        table=name,
-        run=run.run_id,
-        highest=highest_of(commits),
-        fixes=fixed or has_fixes(commits),
-    )
+    stamp = letters_stamp(spark, lake, name, run, "replay", fixes=fixed)
     tried, still = "attempts = t.attempts + 1, tried_by = s.run", f"t.status = '{STATUS_OPEN}'"
     statement = (
-        f"MERGE INTO {sql_table(path)} AS t USING {_VERDICTS} AS s ON t.id = s.{_LETTER} "
+        f"MERGE INTO {sql_table(lake.dlq(name))} AS t USING {_VERDICTS} AS s ON t.id = s.{_LETTER} "
         f"WHEN MATCHED AND {still} AND size(s.{ERRORS}) = 0 THEN UPDATE SET status = '{STATUS_REPLAYED}', {tried}, "
         "closed_by = s.run, closed_at = current_timestamp(), fixed = s.fixed "
         f"WHEN MATCHED AND {still} THEN UPDATE SET {tried}, reasons = s.{ERRORS}"

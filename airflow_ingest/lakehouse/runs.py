@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import AwareDatetime
+from typing_extensions import Self
 
 from airflow_ingest.lakehouse.model import RowCounts, RunInfo, RunKind, Value
-from airflow_ingest.lakehouse.ops import append_rows, read_book
+from airflow_ingest.lakehouse.ops import append_rows, newest, read_book
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -59,10 +61,19 @@ class TableRecord(Value):
     error: str = ""
     rows: RowCounts = RowCounts()
 
-    @property
-    def reject_rate(self) -> float:
-        """The share of the rows read that was rejected."""
-        return self.rows.rejected / self.rows.read if self.rows.read else 0.0
+    @classmethod
+    def of(cls, run: RunInfo, started: datetime, **did: Any) -> Self:
+        """What `run`, which began when it `started`, did with a table until now."""
+        span = run.interval
+        return cls(
+            run_id=run.run_id,
+            kind=run.kind,
+            interval_start=span and span.start,
+            interval_end=span and span.end,
+            started=started,
+            ended=datetime.now(timezone.utc),
+            **did,
+        )
 
 
 def counted(
@@ -126,8 +137,7 @@ def newest_records(
         return None
     if not stopped:
         book = book.where(F.col("status") != "stopped")
-    last = F.max_by(F.struct(*book.columns), "at").alias("last")
-    return book.groupBy("run_id", "table").agg(last).select("last.*")
+    return newest(book, "run_id", "table")
 
 
 def _record(row: dict[str, Any]) -> TableRecord:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from airflow_ingest.lakehouse.runs import RunStatus
 
 CHECK_CIRCUIT, RECORD_RUN = "check_circuit", "record_run"
-_BROKEN = ("failed", "upstream_failed")
 
 
 class CheckCircuitOperator(LakehouseOperator, SkipMixin):
@@ -157,15 +156,10 @@ class SeenRun:
     ) -> TableRecord:
         from airflow_ingest.lakehouse import TableRecord
 
-        span = self._run.interval
-        return TableRecord(
+        return TableRecord.of(
+            self._run,
+            self._started,
             table=table,
-            run_id=self._run.run_id,
-            kind=self._run.kind,
-            interval_start=span.start if span else None,
-            interval_end=span.end if span else None,
-            started=self._started,
-            ended=datetime.now(timezone.utc),
             seconds=seconds,
             status="stopped" if self._stopped else status,
             attempts=max(attempts, default=1),

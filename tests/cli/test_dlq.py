@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import ids, invoke
+from tests.cli.commands import ids, invoke, write_shop
 
 PIPELINE = """\
 pipeline: shop
@@ -30,9 +30,7 @@ gold:
 @pytest.fixture(autouse=True)
 def _shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("shop.yaml").write_text(PIPELINE)
-    Path("landing").mkdir()
-    Path("landing/2024-01-01.csv").write_text("id,amount\n1,10\n2,2O\n3,3O\n4,-4\n")
+    write_shop(PIPELINE, {"01": "id,amount\n1,10\n2,2O\n3,3O\n4,-4\n"})
 
 
 @pytest.mark.spark

@@ -12,6 +12,7 @@ from airflow_ingest.cli.app import app
 from airflow_ingest.cli.profile_report import print_profiles
 from airflow_ingest.config import parse_pipeline
 from airflow_ingest.lakehouse import ColumnProfile, TableProfile
+from tests.cli.commands import write_shop
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -36,10 +37,7 @@ gold:
 @pytest.fixture(autouse=True)
 def _shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("shop.yaml").write_text(PIPELINE)
-    Path("landing").mkdir()
-    Path("landing/2024-01-01.csv").write_text("id,city\n1,Köln\n2,\n")
-    Path("landing/2024-01-02.csv").write_text("id,city\n3,[red]\n4,Ulm\n")
+    write_shop(PIPELINE, {"01": "id,city\n1,Köln\n2,\n", "02": "id,city\n3,[red]\n4,Ulm\n"})
 
 
 def _invoke(command: str, *arguments: str) -> Result:

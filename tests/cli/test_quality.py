@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from airflow_ingest.cli.quality import sparkline
-from tests.cli.commands import invoke
+from tests.cli.commands import invoke, write_shop
 
 PIPELINE = """\
 pipeline: shop
@@ -31,11 +31,8 @@ tables:
 @pytest.mark.usefixtures("spark_server")
 def test_the_trend_of_rules_with_a_sample_of_what_breaks_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("shop.yaml").write_text(PIPELINE)
-    Path("landing").mkdir()
-    Path("landing/2024-01-01.csv").write_text("id,amount,card\n1,10,4111\n2,20,\n")
-    Path("landing/2024-01-02.csv").write_text("id,amount,card\n3,500,\n4,500,\n5,700,\n6,1,\n")
-    Path("landing/2024-01-03.csv").write_text("id,amount,card\n7,5,\n")
+    days = {"01": "1,10,4111\n2,20,\n", "02": "3,500,\n4,500,\n5,700,\n6,1,\n", "03": "7,5,\n"}
+    write_shop(PIPELINE, {day: f"id,amount,card\n{rows}" for day, rows in days.items()})
     assert invoke("run", "shop.yaml", "-i", "2024-01-01..2024-01-03").exit_code == 1
 
     found = invoke("quality", "shop.yaml", "--json")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import ids, invoke
+from tests.cli.commands import ids, invoke, write_shop
 
 PIPELINE = """\
 pipeline: shop
@@ -25,11 +25,7 @@ gold:
 @pytest.fixture(autouse=True)
 def _shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("shop.yaml").write_text(PIPELINE)
-    Path("landing").mkdir()
-    for day in (1, 2):
-        Path(f"landing/2024-01-0{day}.csv").write_text(f"id\n{day}\n")
-    Path("landing/2024-01-03.csv").write_text("id\n3\n30\n")
+    write_shop(PIPELINE, {"01": "id\n1\n", "02": "id\n2\n", "03": "id\n3\n30\n"})
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import ids, invoke
+from tests.cli.commands import ids, invoke, write_shop
 
 PIPELINE = """\
 pipeline: shop
@@ -26,10 +26,7 @@ gold:
 @pytest.fixture(autouse=True)
 def _shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("shop.yaml").write_text(PIPELINE)
-    Path("landing").mkdir()
-    for day in (1, 2, 3):
-        Path(f"landing/2024-01-0{day}.csv").write_text(f"id\n{day}\n{day}0\n")
+    write_shop(PIPELINE, {f"0{day}": f"id\n{day}\n{day}0\n" for day in (1, 2, 3)})
 
 
 def _version() -> int:

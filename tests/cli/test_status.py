@@ -9,7 +9,7 @@ import pytest
 
 from airflow_ingest.cli.status import missing_intervals
 from airflow_ingest.config import load_pipeline
-from tests.cli.commands import invoke
+from tests.cli.commands import invoke, write_shop
 
 PIPELINE = """\
 pipeline: shop
@@ -31,10 +31,7 @@ gold:
 @pytest.fixture(autouse=True)
 def _shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("shop.yaml").write_text(PIPELINE)
-    Path("landing").mkdir()
-    for day, rows in (("01", "1\n2\nx\n"), ("04", "4\n"), ("05", "x\ny\n5\n")):
-        Path(f"landing/2024-01-{day}.csv").write_text(f"id\n{rows}")
+    write_shop(PIPELINE, {"01": "id\n1\n2\nx\n", "04": "id\n4\n", "05": "id\nx\ny\n5\n"})
 
 
 @pytest.mark.spark

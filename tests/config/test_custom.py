@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_ingest.config import ConfigError, ExpectRule, SqlRule, parse_pipeline, parse_table
-from airflow_ingest.config.custom import custom_kinds
-from airflow_ingest.config.packs import installed_packs
+from airflow_ingest.config.installed import installed
 
 MODULE = """
 from typing import Literal
@@ -68,12 +67,10 @@ def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: house-rules\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(ENTRY_POINTS)
     monkeypatch.syspath_prepend(str(tmp_path))
-    for cached in (custom_kinds, installed_packs):
-        cached.cache_clear()
+    installed.cache_clear()
     yield
     sys.modules.pop("house_rules", None)
-    for cached in (custom_kinds, installed_packs):
-        cached.cache_clear()
+    installed.cache_clear()
 
 
 def rules_of(*rules: object, **quality: object) -> list[Any]:

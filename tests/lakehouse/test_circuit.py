@@ -159,7 +159,7 @@ def test_a_run_that_is_written_down_twice_is_there_once_and_the_newest_come_firs
     second, first = run_history(spark, lake)
 
     assert (second.run_id, second.rows.inserted) == ("second", 2)
-    assert second.reject_rate == pytest.approx(1 / 3)
+    assert second.rows.reject_rate == pytest.approx(1 / 3)
     assert (first.run_id, first.status, first.attempts, first.ended) == ("first", "loaded", 3, NOON + 2 * MINUTE)
     assert [found.run_id for found in run_history(spark, lake, "orders", runs=1)] == ["second"]
     assert run_history(spark, lake, "refunds") == []

@@ -148,7 +148,7 @@ def _measure_and_reject(
     spark: SparkSession, lake: Lake, table: Table, run: RunInfo, asked: Questions, batch: Batch
 ) -> Mapping[str, Any]:
     fingerprint = rule_version(table)
-    rows, (first, *others) = asked.rows, asked.columns
+    rows = asked.rows
     letters = dead_letters(rows, batch, run, fingerprint)
     path = lake.dlq(batch.table)
     ensure(spark, lake, path, letters, columns=(), partition_by=(PROCESSING_DATE,))
@@ -166,7 +166,7 @@ def _measure_and_reject(
     if not place.first:
         rows = with_letter_ids(rows, batch.table)
         merge_letters(spark, path, dead_letters(rows, batch, run, fingerprint), rows, batch, stamp)
-        return asked.told(rows.agg(first, *others).collect()[0].asDict())
+        return asked.of_rows(rows)
     seen, of_rejected = Observation(), Observation()
     observed = rows.observe(seen, *asked.of_all).where(_REJECTED)
     if asked.of_rejected:
@@ -175,8 +175,7 @@ def _measure_and_reject(
     with _observing(spark):
         stamped(letters.write.format("delta").mode("append"), stamp).option("mergeSchema", True).save(path)
     if written(spark, path, stamp).metadata["batch"] != stamp.metadata["batch"]:
-        # a twin wrote the same letters first: ours were not run
-        return asked.told(rows.agg(first, *others).collect()[0].asDict())
+        return asked.of_rows(rows)  # a twin wrote the same letters first: ours were not run
     return asked.told({**seen.get, **(of_rejected.get if asked.of_rejected else {})})
 
 
@@ -251,9 +250,8 @@ def _decide(
         if rule.severity == "error" and scopes[rule.name] == "batch"
     ]
     limit = table.quality.max_reject_rate
-    rate = rows.rejected / rows.read if rows.read else 0.0
-    if limit is not None and rate > limit:
-        blocking.append(f"{rate:.2%} of the rows were rejected, allowed {limit:.2%}")
+    if limit is not None and rows.reject_rate > limit:
+        blocking.append(f"{rows.reject_rate:.2%} of the rows were rejected, allowed {limit:.2%}")
     if blocking:
         return blocking, "block"
     warnings = [f"rule {rule.name}: {rule.message}" for rule in failed if rule.severity == "warning"]
@@ -265,9 +263,8 @@ def _decide(
 def _rates(quality: Quality, rows: RowCounts, passing: int) -> list[str]:
     """What people want to be told of: too many rejected rows, too few that meet every rule."""
     told = []
-    rejected = rows.rejected / rows.read if rows.read else 0.0
-    if rejected > quality.alert_reject_rate:
-        told.append(f"{rejected:.2%} of the rows were rejected, more than {quality.alert_reject_rate:.2%}")
+    if rows.reject_rate > quality.alert_reject_rate:
+        told.append(f"{rows.reject_rate:.2%} of the rows were rejected, more than {quality.alert_reject_rate:.2%}")
     judged = rows.read - rows.filtered
     only_rejected = told and passing == judged - rows.rejected
     if judged and passing / judged < quality.min_pass_rate and not only_rejected:

@@ -6,8 +6,8 @@ from collections import defaultdict
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from airflow_ingest.lakehouse.ops import read_book
-from airflow_ingest.lakehouse.quality.results import BOOK
+from airflow_ingest.lakehouse.ops import newest, read_book
+from airflow_ingest.lakehouse.quality.results import BOOK, by_batch
 from airflow_ingest.lakehouse.quality.trend import RuleHistory
 
 if TYPE_CHECKING:
@@ -30,15 +30,11 @@ def quality_history(
     book = read_book(spark, lake, BOOK, table)
     if book is None:
         return ()
-    batch = F.when(F.col("batch_id") == "", F.col("run_id")).otherwise(F.col("batch_id")).alias("batch")
-    last = F.max_by(F.struct(*(name for name in book.columns if name not in ("table", "rule"))), "at").alias("last")
-    lately = Window.partitionBy("table", "rule").orderBy(F.desc("last.at"))
+    lately = Window.partitionBy("table", "rule").orderBy(F.desc("at"))
     rows = (
-        book.groupBy("table", "rule", batch)
-        .agg(last)
+        newest(by_batch(book), "table", "rule", "batch")
         .withColumn("nth", F.row_number().over(lately))
         .where(F.col("nth") <= runs)
-        .select("table", "rule", "last.*")
         .orderBy("table", "rule", "at")
         .collect()
     )
@@ -46,7 +42,7 @@ def quality_history(
     for row in rows:
         found[row["table"], row["rule"]].append({**row.asDict(), "at": row["at"].astimezone()})
     histories = [RuleHistory.from_dict({**points[-1], "points": points}) for points in found.values()]
-    newest: dict[str, datetime] = {}
+    last: dict[str, datetime] = {}
     for rule in histories:
-        newest[rule.table] = max(rule.last.at, newest.get(rule.table, rule.last.at))
-    return tuple(rule for rule in histories if rule.last.at == newest[rule.table])
+        last[rule.table] = max(rule.last.at, last.get(rule.table, rule.last.at))
+    return tuple(rule for rule in histories if rule.last.at == last[rule.table])

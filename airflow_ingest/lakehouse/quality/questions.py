@@ -56,11 +56,6 @@ class Questions:
         return cls(rows, aggregates, errors, tuple(others))
 
     @property
-    def columns(self) -> list[Column]:
-        """All the aggregates, ready for Spark."""
-        return [*self.of_all, *self.of_the_rejected]
-
-    @property
     def of_all(self) -> list[Column]:
         """The aggregates over all rows."""
         return _as_columns(self.aggregates)
@@ -76,7 +71,11 @@ class Questions:
 
     def answers(self, columns: Sequence[str]) -> dict[str, Any]:
         """All that was asked, in a pass for the aggregates and one for each of the others."""
-        return {**self.told(self.rows.agg(*self.columns).collect()[0].asDict()), **self.asked_beside(columns)}
+        return {**self.of_rows(self.rows), **self.asked_beside(columns)}
+
+    def of_rows(self, rows: DataFrame) -> dict[str, Any]:
+        """What the aggregates give over `rows`, which are those asked about, whatever stands beside them."""
+        return self.told(rows.agg(*self.of_all, *self.of_the_rejected).collect()[0].asDict())
 
     def told(self, measured: Mapping[str, Any]) -> dict[str, Any]:
         """What was `measured` for the columns, under all the names that ask for the same."""

@@ -12,10 +12,10 @@ from typing_extensions import Self
 from airflow_ingest.config import DriftRule, Rule
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.model import Decision, GateOutcome, RuleResult, RunInfo
-from airflow_ingest.lakehouse.ops import append_rows, read_book
+from airflow_ingest.lakehouse.ops import append_rows, newest, read_book
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 BOOK = "quality_results"
 COLUMNS = (
@@ -65,21 +65,26 @@ def past_values(
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
-    batch = F.when(F.col("batch_id") == "", F.col("run_id")).otherwise(F.col("batch_id")).alias("batch")
-    newest = Window.partitionBy("rule").orderBy(F.col("at").desc(), "batch")
+    lately = Window.partitionBy("rule").orderBy(F.col("at").desc(), "batch")
     rows = (
-        book.where(F.col("rule").isin(*runs))
-        .groupBy("rule", batch)
-        .agg(F.max_by(F.struct("value", "decision"), "at").alias("last"), F.max("at").alias("at"))
-        .where((F.col("batch") != own) & (F.col("last.decision") != "block") & F.col("last.value").isNotNull())
-        .withColumn("nth", F.row_number().over(newest))
+        newest(by_batch(book.where(F.col("rule").isin(*runs))), "rule", "batch")
+        .where((F.col("batch") != own) & (F.col("decision") != "block") & F.col("value").isNotNull())
+        .withColumn("nth", F.row_number().over(lately))
         .where(F.col("nth") <= max(runs.values()))
-        .select("rule", "nth", "last.value")
+        .select("rule", "nth", "value")
     )
     found: dict[str, list[float]] = defaultdict(list)
     for rule, _, value in sorted(rows.collect()):
         found[rule].append(value)
     return found
+
+
+def by_batch(book: DataFrame) -> DataFrame:
+    """The book's rows with what was judged in `batch`: the batch's id, or the run's where there is no batch."""
+    from pyspark.sql import functions as F
+
+    batch = F.when(F.col("batch_id") == "", F.col("run_id")).otherwise(F.col("batch_id"))
+    return book.withColumn("batch", batch)
 
 
 def record(spark: SparkSession, lake: Lake, run: RunInfo, judgement: Judgement) -> None:
