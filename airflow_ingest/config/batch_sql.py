@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from airflow_ingest.config.sql import CLOCKS, DIALECT, SAME, Query, SqlProblem, calls, offset_of, parse_query
+from airflow_ingest.config.sql import CLOCKS, DIALECT, Query, SqlProblem, calls, offset_of, parse_query
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -23,11 +23,12 @@ def parse_batch_query(text: str) -> Query:
     """Parse one SELECT over `batch`; its tables are those besides, such as `silver.airlines`."""
     query = parse_query(text)
     places = tuple((name, offset) for name, offset in query.places if name.casefold() != BATCH)
-    if query.problems:
-        return Query(places, query.columns, query.problems)
+    if query.problems and not query.places:
+        return query
     import sqlglot
 
-    problems = sorted(_misfits(sqlglot.parse_one(text, read=DIALECT), text), key=lambda found: found.offset)
+    misfits = _misfits(sqlglot.parse_one(text, read=DIALECT), text)
+    problems = sorted([*query.problems, *misfits], key=lambda found: found.offset)
     return Query(places, query.columns, tuple(problems))
 
 
@@ -94,8 +95,6 @@ def _relations(tree: exp.Select, text: str) -> Iterator[SqlProblem]:
         if join.side in ("RIGHT", "FULL"):
             problem = f"a {join.side} JOIN keeps rows that no row of the batch made"
             yield SqlProblem(offset_of(join), problem, f"Use LEFT JOIN. {_EACH_ROW}")
-    for sample in tree.find_all(exp.TableSample):
-        yield SqlProblem(offset_of(sample), "TABLESAMPLE gives another answer each time", SAME)
 
 
 def _gathers(tree: exp.Select) -> Iterator[tuple[exp.Expr, str]]:

@@ -112,11 +112,9 @@ def parse_query(text: str) -> Query:
         if isinstance(table.this, exp.Identifier) and (table.db or table.name.casefold() not in named)
     ]
     columns = None if tree.is_star else tuple(tree.named_selects)
-    problems = tuple(
-        SqlProblem(offset, f"{name}() gives another answer each time", SAME)
-        for name, offset in calls(tree)
-        if name in _RANDOM
-    )
+    random = [(f"{name}()", offset) for name, offset in calls(tree) if name in _RANDOM]
+    random += [("TABLESAMPLE", offset_of(sample)) for sample in tree.find_all(exp.TableSample)]
+    problems = tuple(SqlProblem(offset, f"{what} gives another answer each time", SAME) for what, offset in random)
     return Query(tuple(sorted(tables, key=lambda found: found[1])), columns, problems)
 
 

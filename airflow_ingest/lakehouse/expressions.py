@@ -7,6 +7,7 @@ condition for each such place.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,13 +28,14 @@ _ARITHMETIC = {
 _STRICT = frozenset({"IntDiv", "Neg", "EQ", "NEQ", "GT", "GTE", "LT", "LTE", "Between", "In"})
 _STRICT_FUNCTIONS = frozenset(
     """
-    abs add_months bigint bround ceil ceiling conv date_add date_format date_from_parts date_part date_from_unix_date
+    abs add_months bigint bround ceil ceiling conv date_add date_format date_from_parts date_from_unix_date date_part
     date_sub date_trunc datediff datepart day dayofmonth dayofweek dayofyear decimal exp extract factorial floor
-    from_unixtime from_utc_timestamp hour last_day ln log log1p make_date make_dt_interval make_interval make_timestamp
-    make_timestamp_ltz make_timestamp_ntz make_ym_interval minute month months_between next_day pmod power quarter round
-    second sign smallint sqrt timestamp_micros timestamp_millis timestamp_seconds timestampdiff tinyint to_date
-    to_number to_timestamp to_timestamp_ltz to_timestamp_ntz to_unix_timestamp to_utc_timestamp trunc unbase64 unhex
-    unix_micros unix_millis unix_seconds unix_timestamp weekday weekofyear year
+    from_unixtime from_utc_timestamp hour last_day left ln log log1p lpad make_date make_dt_interval make_interval
+    make_timestamp make_timestamp_ltz make_timestamp_ntz make_ym_interval minute month months_between next_day pmod
+    power quarter repeat right round rpad second sign smallint sqrt substr substring timestamp_micros timestamp_millis
+    timestamp_seconds timestampdiff tinyint to_date to_number to_timestamp to_timestamp_ltz to_timestamp_ntz
+    to_unix_timestamp to_utc_timestamp trunc unbase64 unhex unix_micros unix_millis unix_seconds unix_timestamp
+    weekday weekofyear year
     """.split()  # noqa: SIM905
 )
 """They have NULL for a NULL, and for what they cannot take; so have the operators in `_STRICT`."""
@@ -56,6 +58,9 @@ _OF_EACH_ITEM = {
     "map_zip_with": "map_values(map_zip_with({others}, {each}))",
 }
 """Functions that take a lambda: an array of what `each`, another lambda with the same parameters, gives."""
+_NESTED = re.compile(r"(struct|array|map)\s*<", re.I)
+_CORRUPT = "_corrupt_record"
+"""Where Spark's reader of JSON puts a text that it could not take."""
 _FOLDS = frozenset({"aggregate", "reduce"})
 
 
@@ -148,9 +153,26 @@ def _own(node: exp.Expr) -> Loss | None:
     if kind in _ARITHMETIC and isinstance(node, exp.Binary):
         operands = [node.left, node.right]
         return _loses(node, operands, f"{_ARITHMETIC[kind]}({_sql(node.left)}, {_sql(node.right)})")
+    if kind == "FromJson":
+        return _broken_json(node)
     if kind in _STRICT or _function_name(node) in _STRICT_FUNCTIONS:
         return _loses(node, [_as_written(part) for part in node.iter_expressions() if type(part).__name__ != "Var"])
     return None
+
+
+def _broken_json(node: exp.Expr) -> Loss:
+    """Of a text that is no JSON, or has not what the schema says, `from_json` makes NULL, or an object of NULLs."""
+    from sqlglot import exp
+
+    text, schema, options = node.this, node.args["expression"], node.args.get("options")
+    kind = schema.this.strip() if isinstance(schema, exp.Literal) else ""
+    nested = _NESTED.match(kind)
+    if not kind or (nested and nested[1].lower() != "struct"):
+        return _loses(node, [text])
+    fields = kind[nested.end() : -1] if nested else kind
+    whole = exp.Literal.string(f"struct<{fields}, {_CORRUPT} STRING>").sql(_DIALECT)
+    told = f"from_json({_sql(text)}, {whole}{', ' + _sql(options) if options else ''}).{_CORRUPT}"
+    return Loss(f"({told} IS NOT NULL)", _sql(node))
 
 
 def _parts(node: exp.Expr) -> Iterator[tuple[exp.Expr, Sequence[str]]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, DataType, MapType, StringType, StructType
+from pyspark.sql.types import ArrayType, DataType, FractionalType, IntegralType, MapType, StringType, StructType
 
 from airflow_ingest.lakehouse.schemas import ddl
 from airflow_ingest.lakehouse.sql import literal, quote
@@ -54,7 +54,7 @@ class Fitting:
     """How values are put into another type.
 
     `exact`: whatever cannot be had back from the new value is lost, and so is a field that the type has not. Without
-    it only what no value can be made of is lost, as in a cast.
+    it only what no value can be made of is lost, as in a cast, and the fraction of what becomes a whole number.
     """
 
     exact: bool
@@ -78,9 +78,14 @@ class Fitting:
             return self._in_text(value, want)
         if isinstance(got, NESTED) or isinstance(want, NESTED):
             return Fit(f"cast(NULL AS {ddl(want)})", f"({value} IS NOT NULL)")
+        return self._scalar(value, got, want)
+
+    def _scalar(self, value: str, got: DataType, want: DataType) -> Fit:
         there = f"try_cast({value} AS {ddl(want)})"
         if self.exact:
             return Fit(there, f"(NOT (cast({there} AS {ddl(got)}) <=> {value}))")
+        if isinstance(got, FractionalType) and isinstance(want, IntegralType):
+            return Fit(there, f"({value} IS NOT NULL AND NOT coalesce({there} = {value}, false))")
         return Fit(there, f"({value} IS NOT NULL AND {there} IS NULL)")
 
     def _struct(self, value: str, got: StructType, want: StructType) -> Fit:

@@ -90,6 +90,11 @@ def test_a_loss_is_operands_without_a_value() -> None:
         pytest.param("x = 'none' OR int(x) > 5", ["a"], ["none", "9", None], id="or"),
         pytest.param("coalesce(try_cast(x AS int), int(x))", ["a"], ["1", None], id="coalesce"),
         pytest.param("transform(split(x, ','), i -> int(i))", ["1,a"], ["1,2", None], id="items"),
+        pytest.param("from_json(x, 'a int, b string')", ["{", '{"a": "z"}'], ['{"a": 1}', "{}", None], id="json"),
+        pytest.param("from_json(x, 'struct<a:int>').a", ["{", "1"], ['{"a": 1}', None], id="struct of json"),
+        pytest.param("from_json(x, 'array<int>')", ["[1"], ["[1]", None], id="array of json"),
+        pytest.param("substring('abc', x)", ["a"], ["1", None], id="substring"),
+        pytest.param("lpad('abc', x, '.')", ["a"], ["5", None], id="lpad"),
         pytest.param("size(filter(split(x, ','), i -> i > 1))", ["1,a"], ["1,2", None], id="filter"),
     ],
 )

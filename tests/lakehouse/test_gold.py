@@ -143,6 +143,16 @@ def test_a_broken_rule_keeps_the_old_version(bench: Workbench) -> None:
     assert totals(bench) == {date(2026, 1, 1): 10}
 
 
+def test_a_rule_that_has_no_value_is_broken_and_keeps_the_old_version(bench: Workbench) -> None:
+    load_day(bench, 1, "1,2026-01-01,0")
+    rules = [
+        {"name": "share", "sql": "SELECT count(*) / sum(total) > 0 FROM batch"},
+        {"name": "text", "expect": "cast(concat('t', total) AS INT) > 0"},
+    ]
+    with pytest.raises(RulesBroken, match=r"share: its query gives NULL, not true; text: 1 rows break it"):
+        bench.refresh("daily", daily(quality={"rules": rules}))
+
+
 @pytest.mark.slow
 def test_a_rule_on_the_whole_sees_the_partitions_that_stay(bench: Workbench) -> None:
     load_day(bench, 1, "1,2026-01-01,10", "2,2026-01-02,5")

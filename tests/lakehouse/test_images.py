@@ -73,6 +73,14 @@ def test_images_may_be_json_text(bench: Workbench) -> None:
     assert bench.rows(bench.lake.silver("orders"), "id", "note") == [(1, "back"), (2, "emptied")]
 
 
+def test_a_change_whose_image_is_cut_off_is_rejected_and_takes_not_the_row_before(bench: Workbench) -> None:
+    cut = {"op": "u", "ts_ms": "00002", "before": json.dumps(row(1, "1", "old")), "after": '{"id": 1, "amount": "2'}
+    whole = {"op": "c", "ts_ms": "00001", "before": "null", "after": json.dumps(row(2, "2", "new"))}
+    loaded = bench.load(table(), bench.write("1.json", "".join(json.dumps(each) + "\n" for each in (cut, whole))))
+    assert (loaded.rows.rejected, loaded.rows.inserted) == (1, 1)
+    assert ("image", "after", "after is no JSON object") in bench.reasons()
+
+
 def test_an_image_that_was_null_at_first_may_have_objects_in_it(bench: Workbench) -> None:
     columns = {"id": "int", "place": "struct<city: string, zip: int>", "note": "string"}
     places = [{"city": "Basel", "zip": "4051"}, {"city": "Bern", "zip": "3011"}]

@@ -93,6 +93,14 @@ def test_a_key_that_is_there_twice_gives_its_newest_row_and_no_row_twice(bench: 
 
 
 @pytest.mark.slow
+def test_a_key_with_a_fraction_is_no_whole_number(bench: Workbench) -> None:
+    bench.publish("silver.rates", "id double, name string, _sequence int", (1.5, "wrong", 1), (2.0, "right", 1))
+    columns = {"id": "int", "name": {"lookup": {"table": "silver.rates", "key": "id", "take": "name"}}}
+    bench.load(csv_table({"columns": columns, "sequence_by": []}), bench.write("1.csv", "id,carrier\n1,AA\n2,AA\n"))
+    assert bench.rows(bench.lake.silver("orders"), "id", "name") == [(1, None), (2, "right")]
+
+
+@pytest.mark.slow
 def test_what_cannot_be_looked_up_is_said_before_anything_is_judged(bench: Workbench) -> None:
     loaded = bench.ingest(flights(), bench.write("1.csv", "id,carrier\n1,aa\n"))
     with pytest.raises(SourceNotFound, match=r"silver\.carriers has no published version yet"):

@@ -73,6 +73,17 @@ def test_a_whole_number_is_not_made_of_one_with_a_fraction(bench: Workbench) -> 
     ]
 
 
+def test_what_an_expression_makes_keeps_its_fraction_or_its_row_is_rejected(bench: Workbench) -> None:
+    columns = {
+        "id": "int",
+        "n": {"expr": "double(n)", "type": "int"},
+        "m": {"expr": "array(double(m))", "type": "array<int>"},
+    }
+    table = csv_table({"columns": columns, "sequence_by": []}, quality={"max_reject_rate": "100%"})
+    bench.load(table, bench.write("1.csv", "id,n,m\n1,2.0,3.0\n2,2.5,3\n3,2,3.5\n"))
+    assert silver_rows(bench) == [(1, 2, [3])]
+
+
 def silver_rows(bench: Workbench) -> list[tuple[Any, ...]]:
     return bench.rows(bench.lake.silver("orders"))
 

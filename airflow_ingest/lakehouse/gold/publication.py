@@ -21,6 +21,7 @@ from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import Commit, rows_put
 from airflow_ingest.lakehouse.model import RowCounts, RuleResult, RunInfo
 from airflow_ingest.lakehouse.quality.results import Judgement, past_values, record
+from airflow_ingest.lakehouse.silver.judged import judging
 from airflow_ingest.lakehouse.silver.load import others_between
 from airflow_ingest.lakehouse.silver.rows import same_key
 
@@ -56,7 +57,8 @@ class Publication:
         checked = checkpointed(rows)
         moment = run.interval.end if run.interval else datetime.now(timezone.utc)
         past = past_values(self.spark, self.lake, f"gold.{self.name}", self.gold.quality.rules, run.run_id)
-        judgement = judge_result(self.name, self.gold, checked, moment, past, self._beside(checked))
+        with judging(self.spark):
+            judgement = judge_result(self.name, self.gold, checked, moment, past, self._beside(checked))
         stamp = self._publish(checked, judgement, run)
         if judgement.broken:
             raise RulesBroken(

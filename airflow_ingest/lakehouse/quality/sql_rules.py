@@ -48,7 +48,9 @@ def as_aggregate(sql: str) -> tuple[str, str] | None:
     if not all(map(_only_aggregates, inside)):
         return None
     source = tree.args["from_"].this if tree.args.get("from_") else None
-    if not isinstance(source, exp.Table) or source.alias or tree.find(exp.AggFunc) is None:
+    if not isinstance(source, exp.Table) or {name for name, value in source.args.items() if value} != {"this"}:
+        return None
+    if tree.find(exp.AggFunc) is None:
         return None
     where = tree.args.get("where")
     return tree.expressions[0].unalias().sql(_DIALECT), where.this.sql(_DIALECT) if where else "true"

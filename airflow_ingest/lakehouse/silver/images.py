@@ -18,14 +18,18 @@ from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS
 from airflow_ingest.lakehouse.errors import SchemaMismatch
 from airflow_ingest.lakehouse.fitting import NESTED
 from airflow_ingest.lakehouse.schemas import ddl
+from airflow_ingest.lakehouse.silver.projection import Check
 from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD
 from airflow_ingest.lakehouse.sql import literal, quote
+
+_BROKEN = "__broken_image_"
 
 
 def with_images(
     rows: DataFrame, images: Images, source: Sequence[str], wanted: Iterable[str]
-) -> tuple[DataFrame, list[str]]:
-    """`rows` with the images' fields in the place of the images, and the columns that are then the source's.
+) -> tuple[DataFrame, list[str], list[Check]]:
+    """`rows` with the images' fields in the place of the images, the columns that are then the source's, and the checks
+    that an image which is text is a JSON object, or `null`.
 
     `source` are the source's columns. An image is a struct, or JSON text, of which the columns `wanted` are taken that
     the source has not. A field stands before a column of the same name. Raises SchemaMismatch if an image is missing or
@@ -55,8 +59,17 @@ def with_images(
         )
         for field in fields
     }
+    texts = [
+        name for name, kind in zip((images.before, images.after), kinds, strict=True) if isinstance(kind, StringType)
+    ]
+    broken = {f"{_BROKEN}{number}": F.expr(_is_broken(name)) for number, name in enumerate(texts)}
+    checks = [
+        Check("image", name, flag, literal(f"{name} is no JSON object"))
+        for flag, name in zip(broken, texts, strict=True)
+    ]
     lifted = {name.lower() for name in fields}
-    return rows.withColumns(values), [*(name for name in others if name.lower() not in lifted), *fields]
+    made = rows.withColumns({**values, **broken})
+    return made, [*(name for name in others if name.lower() not in lifted), *fields], checks
 
 
 def _kind(schema: dict[str, DataType], name: str, source: Sequence[str]) -> DataType:
@@ -86,6 +99,11 @@ def _field(image: str, kind: DataType, field: str, other: DataType) -> str:
 def _of(kind: DataType, field: str) -> StructField | None:
     fields = kind.fields if isinstance(kind, StructType) else []
     return next((known for known in fields if known.name.lower() == field.lower()), None)
+
+
+def _is_broken(text: str) -> str:
+    """Whether an image is cut off or not JSON: what it says would pass for NULL."""
+    return f"coalesce(lower(trim({quote(text)})) NOT IN ('', 'null') AND {_value(text, StringType())} IS NULL, false)"
 
 
 def _value(image: str, kind: DataType) -> str:

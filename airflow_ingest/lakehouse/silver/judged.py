@@ -154,7 +154,8 @@ def judge_rows(
         whole = F.to_json(F.struct(*(quote(column) for column in sorted(source))))
         original, tie_breaker = F.col(SOURCE_ROW), F.sha2(F.concat(RECORD_HASH, whole), 256)
     if silver.images is not None:
-        rows, source = with_images(rows, silver.images, source, needed_columns(silver))
+        rows, source, broken = with_images(rows, silver.images, source, needed_columns(silver))
+        lost += broken
     if silver.transform is not None or silver.sql is not None or silver.images is not None:
         made_by = "images" if silver.images is not None else "sql" if silver.sql is not None else "transform"
         missing_columns(f"silver.{made_by}", silver, source, lenient=False)

@@ -120,8 +120,9 @@ def _kinds(rows: DataFrame) -> Mapping[str, str]:
 
 
 def _as(key: str, kind: str) -> SparkColumn:
-    """The column `key` as another table has it: '1' and '01' are one number."""
-    return F.expr(f"try_cast({quote(key)} AS {kind})")
+    """The column `key` as another table has it: '1' and '01' are one number, and 1.5 is not 1."""
+    there = f"try_cast({quote(key)} AS {kind})"
+    return F.expr(f"CASE WHEN {there} = {quote(key)} THEN {there} END")
 
 
 def _looked_up(silver: Silver) -> Iterator[tuple[str, Column]]:

@@ -9,12 +9,11 @@ from itertools import chain
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, FractionalType, StringType
 
 from airflow_ingest.config import Column, Silver
 from airflow_ingest.lakehouse.errors import SchemaMismatch
 from airflow_ingest.lakehouse.expressions import losses, source_columns
-from airflow_ingest.lakehouse.fitting import NESTED, RESCUED, Fit, Fitting
+from airflow_ingest.lakehouse.fitting import RESCUED, Fit, Fitting
 from airflow_ingest.lakehouse.silver.lookups import found
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.tables import CHANGE_COLUMNS
@@ -177,33 +176,17 @@ def in_types(rows: DataFrame, columns: Sequence[Projected]) -> list[Projected]:
     Those of a nested type are made of their fields by name: a cast takes them by their place. Text that is made of
     an object is JSON, and a whole number is not made of one with a fraction.
     """
-    if not any(column.wanted for column in columns):
+    asked = [column for column in columns if column.wanted]
+    if not asked:
         return list(columns)
-    known = {quote(field.name).lower(): field.dataType for field in rows.schema.fields}
-    made = [column for column in columns if column.wanted and "<" in column.wanted]
-    asked = chain.from_iterable((column.sql, f"cast(NULL AS {column.wanted})") for column in made)
-    asked_as = [F.expr(sql).alias(f"c{number}") for number, sql in enumerate(asked)]
-    kinds = [field.dataType for field in rows.select(*asked_as).schema.fields] if made else []
+    pairs = ((F.expr(column.sql), F.expr(f"cast(NULL AS {column.wanted})")) for column in asked)
+    named = [value.alias(f"c{number}") for number, value in enumerate(chain.from_iterable(pairs))]
+    kinds = [field.dataType for field in rows.select(*named).schema.fields]
     fits = {
         column.name: Fitting(exact=False).fit(f"({column.sql})", got, want)
-        for column, got, want in zip(made, kinds[::2], kinds[1::2], strict=True)
+        for column, got, want in zip(asked, kinds[::2], kinds[1::2], strict=True)
     }
-    return [
-        column.fitted(fits.get(column.name) or _cast(column.sql, column.wanted, known.get(column.sql.lower())))
-        if column.wanted
-        else column
-        for column in columns
-    ]
-
-
-def _cast(value: str, wanted: str, got: DataType | None) -> Fit:
-    """The SQL `value` as one of the type `wanted`, which is not nested; the type that it has, `got`, may be unknown."""
-    if isinstance(got, NESTED) and wanted.lower() == "string":
-        return Fitting(exact=False).fit(value, got, StringType())
-    there = f"try_cast({value} AS {wanted})"
-    if isinstance(got, FractionalType) and wanted.lower() in _WHOLE:
-        return Fit(there, f"({value} IS NOT NULL AND NOT coalesce({there} = {value}, false))")
-    return Fit(there, f"(({value}) IS NOT NULL AND {there} IS NULL)")
+    return [column.fitted(fits[column.name]) if column.wanted else column for column in columns]
 
 
 def _column(name: str, column: Column) -> Projected:

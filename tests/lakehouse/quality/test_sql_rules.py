@@ -28,6 +28,8 @@ GROUPS = "WITH s AS (SELECT shop, count(*) AS n FROM batch GROUP BY shop) SELECT
         ("SELECT x > 1 FROM batch", None),
         ("SELECT sum(x) > my_aggregate(x) FROM batch", None),
         ("SELECT sum(x) FILTER (WHERE x > 0) > 1 FROM batch", ("SUM(x) FILTER(WHERE x > 0) > 1", "true")),
+        ("SELECT sum(x) > 1 FROM batch TABLESAMPLE (5 ROWS)", None),
+        ("SELECT sum(x) > 1 FROM batch PIVOT (sum(y) FOR z IN (1 AS x))", None),
         (GROUPS, None),
     ],
 )
