@@ -117,6 +117,13 @@ class Gold(Block):
         return (self.aggregate.from_,) if self.aggregate else ()
 
     @cached_property
+    def reads_clock(self) -> bool:
+        """Whether its rows depend on when they are made, and not on its inputs alone."""
+        from airflow_ingest.config.sql import reads_clock
+
+        return self.dates is None and reads_clock(self.query)
+
+    @cached_property
     def inputs(self) -> tuple[str, ...]:
         """The lake's tables that the table is made from, each once: those of the query, then its dimensions."""
         return tuple(dict.fromkeys((*self.queried, *(dimension.table for dimension in self.dimensions.values()))))

@@ -25,6 +25,7 @@ _RANDOM = words(
     "input_file_name input_file_block_start input_file_block_length reflect java_method try_reflect"
 )
 CLOCKS = frozenset({"now", "localtimestamp", "localtime", "current_time", "curdate"})
+_MAYBE_CLOCK = re.compile(r"current_|now|local|curdate", re.I)
 _GENERATORS = words("explode explode_outer posexplode posexplode_outer inline inline_outer stack json_tuple")
 _KEYWORDS = words(
     "SELECT FROM WHERE GROUP ORDER HAVING JOIN LEFT RIGHT INNER OUTER CROSS UNION WITH DISTINCT LIMIT BETWEEN LIKE "
@@ -125,6 +126,17 @@ def has_aggregate(text: str) -> bool:
     from sqlglot import exp
 
     return sqlglot.parse_one(text, dialect=DIALECT).find(exp.AggFunc, exp.Anonymous) is not None
+
+
+@lru_cache(maxsize=4096)
+def reads_clock(text: str) -> bool:
+    """Whether what a sound SELECT gives depends on when it is asked."""
+    if _MAYBE_CLOCK.search(text) is None:
+        return False
+    import sqlglot
+
+    called = {name for name, _ in calls(sqlglot.parse_one(text, dialect=DIALECT))}
+    return not called.isdisjoint(CLOCKS | {"current_date", "current_timestamp"})
 
 
 def _parse(text: str) -> list[exp.Expr] | SqlProblem:

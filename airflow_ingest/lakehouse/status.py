@@ -16,7 +16,7 @@ from airflow_ingest.lakehouse.commits import highest_of
 from airflow_ingest.lakehouse.dlq import STATUS_OPEN
 from airflow_ingest.lakehouse.failures import FailedLoad, failed_loads
 from airflow_ingest.lakehouse.gold.news import news_of
-from airflow_ingest.lakehouse.log import Commit, history, in_effect, rows_put
+from airflow_ingest.lakehouse.log import LOOK_BACK, Commit, history, in_effect, rows_put
 from airflow_ingest.lakehouse.model import Batch, Interval, Value
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from airflow_ingest.lakehouse.lake import Lake
 
-_LOOK_BACK = 50
 _REACH = 1000
 """Commits that are read to learn which intervals were loaded; the rows of a longer history are asked instead."""
 
@@ -77,11 +76,11 @@ class GoldStatus(Value):
 
 def table_status(spark: SparkSession, lake: Lake, name: str, table: Table) -> TableStatus:
     """The state of one table."""
-    commits = history(spark, lake.bronze(name), _LOOK_BACK)
+    commits = history(spark, lake.bronze(name), LOOK_BACK)
     if not commits:
         return TableStatus(table=name, failed=_failed(spark, lake, name, None))
     bronze = _layer(commits)
-    silver = _layer(history(spark, lake.silver(name), _LOOK_BACK)) if table.silver else None
+    silver = _layer(history(spark, lake.silver(name), LOOK_BACK)) if table.silver else None
     return TableStatus(
         table=name,
         bronze=bronze,

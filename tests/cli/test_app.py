@@ -69,6 +69,8 @@ def test_validate_notes_a_gold_table_that_is_recomputed_whole() -> None:
     result = _run("validate", str(_write("trips", text)))
     assert result.exit_code == 0, result.output
     assert "note: gold.totals is recomputed whole" in result.stdout
+    clock = text.replace("FROM silver.flights", "FROM silver.flights WHERE day > current_date() - 30")
+    assert "in every run, because its query reads the clock" in _run("validate", str(_write("trips", clock))).stdout
     traced = text.replace(
         "count(*) AS flights FROM silver.flights", "day, count(*) AS n FROM silver.flights GROUP BY day"
     )

@@ -4,7 +4,7 @@ import pytest
 
 from airflow_ingest.config.aggregate import to_sql
 from airflow_ingest.config.gold import Aggregate
-from airflow_ingest.config.sql import parse_expression, parse_query
+from airflow_ingest.config.sql import parse_expression, parse_query, reads_clock
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,20 @@ def test_tables_and_columns_of_a_query(sql: str, tables: tuple[str, ...], column
     assert query.problems == ()
     assert query.tables == tables
     assert query.columns == columns
+
+
+@pytest.mark.parametrize(
+    ("condition", "reads"),
+    [
+        ("day > current_date() - 30", True),
+        ("day > CURRENT_DATE", True),
+        ("at > now()", True),
+        ("at > localtimestamp()", True),
+        ("current_owner = 'now'", False),
+    ],
+)
+def test_a_query_that_reads_the_clock_is_known(condition: str, *, reads: bool) -> None:
+    assert reads_clock(f"SELECT id FROM silver.orders WHERE {condition}") is reads
 
 
 def test_an_aggregate_groups() -> None:

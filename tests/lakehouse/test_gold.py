@@ -81,6 +81,14 @@ def test_nothing_new_is_nothing_done(bench: Workbench) -> None:
 
 
 @pytest.mark.slow
+def test_what_reads_the_clock_is_made_anew_by_every_run(bench: Workbench) -> None:
+    load_day(bench, 1, "1,2026-01-01,10")
+    recent = daily(sql="SELECT day, sum(amount) AS total FROM silver.orders WHERE day < current_date() GROUP BY day")
+    assert [bench.refresh("daily", recent).reason for _ in range(2)] == ["recomputed whole"] * 2
+    assert totals(bench) == {date(2026, 1, 1): 10}
+
+
+@pytest.mark.slow
 def test_a_changed_query_is_recomputed_whole(bench: Workbench) -> None:
     load_day(bench, 1, "1,2026-01-01,10")
     bench.refresh("daily", daily())

@@ -128,6 +128,17 @@ def test_other_keys_than_a_table_was_loaded_by_are_refused(bench: Workbench) -> 
     assert [len(loaded.pending), bench.rows(bench.lake.silver("orders"))] == [3, [(1, 1, "a")]]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("load", ["merge", "append"])
+def test_other_partitions_than_a_table_has_are_refused(bench: Workbench, load: str) -> None:
+    keys: dict[str, Any] = {"keys": ["id"]} if load == "merge" else {"keys": [], "sequence_by": []}
+    file = bench.write("x.csv", "id,amount,note\n1,1,a\n")
+    bench.load(csv_table({"load": load, **keys}), file)
+    with pytest.raises(SchemaMismatch, match=r"partition_by was \[\] and is \[id\]"):
+        bench.load(csv_table({"load": load, "partition_by": ["id"], **keys}), file, day=2)
+    assert bench.load(csv_table({"load": load, **keys}), file, day=2).status == "loaded"
+
+
 def test_a_null_key_is_rejected_and_a_filter_only_counts(bench: Workbench) -> None:
     table = csv_table({"where": "note <> 'drop'"})
     result = bench.load(table, bench.write("x.csv", "id,amount,note\n,1,a\n2,2,drop\n3,3,c\n4,4,\n"))

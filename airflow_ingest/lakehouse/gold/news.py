@@ -82,7 +82,12 @@ class News:
 
     def scope(self, spark: SparkSession, gold: Gold) -> Scope | None:
         """The rows that have to be made anew; empty if there is no news, None for all."""
-        if not self.same_query or not self.is_sound or any(self._is_anew(spark, source) for source in self.inputs):
+        if (
+            gold.reads_clock
+            or not self.same_query
+            or not self.is_sound
+            or any(self._is_anew(spark, source) for source in self.inputs)
+        ):
             return None
         if self.taken == self.now:
             return Scope(())

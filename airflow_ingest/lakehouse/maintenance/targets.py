@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from airflow_ingest.config import Pipeline
     from airflow_ingest.lakehouse.lake import Lake
 
-BOOKS = ("batches", "failed_loads", "ledger", "profiles", "quality_results")
+BOOKS = ("batches", "circuit", "failed_loads", "ledger", "profiles", "quality_results", "runs")
 """The tables that all pipelines of a lake write under `ops/`."""
 
 
@@ -54,11 +54,11 @@ def targets_of(pipeline: Pipeline) -> tuple[Target, ...]:
 def _targets(pipeline: Pipeline) -> Iterator[Target]:
     for name, table in pipeline.tables.items():
         yield Target(table=f"bronze.{name}")
-        if table.silver is None:
-            continue
-        yield Target(table=f"silver.{name}", cluster_by=tuple(table.silver.cluster_by))
-        yield Target(table=f"dlq.{name}")
-        if table.silver.deleting:
+        if table.silver is not None:
+            yield Target(table=f"silver.{name}", cluster_by=tuple(table.silver.cluster_by))
+        if table.gated:
+            yield Target(table=f"dlq.{name}")
+        if table.silver is not None and table.silver.deleting:
             yield Target(table=f"ops.tombstones/{name}", forget_after=table.silver.tombstone_retention)
     for name, gold in pipeline.gold.items():
         zorder_by = tuple(gold.optimize.zorder_by) if gold.optimize else ()

@@ -15,6 +15,7 @@ from airflow_ingest.lakehouse.log import Commit, in_effect, told
 
 IDENTITY = "identity"
 """In a commit of silver: see `identity`."""
+PARTITIONS = "partition_by"
 SHAPE = "shape"
 """In a commit of silver: a hash of what the configuration said of its columns."""
 
@@ -22,19 +23,26 @@ SHAPE = "shape"
 def identity(silver: Silver) -> Mapping[str, Any]:
     """What the configuration says of it, to be written into the commit of a load."""
     order = [name.lower() for name in silver.sequence_by]
-    return {"keys": sorted(map(str.lower, silver.keys)), "sequence_by": order, "versions": silver.load == "scd2"}
+    return {
+        "keys": sorted(map(str.lower, silver.keys)),
+        "sequence_by": order,
+        "versions": silver.load == "scd2",
+        PARTITIONS: [name.lower() for name in silver.partition_by],
+    }
 
 
 def check_identity(path: str, silver: Silver, commits: Sequence[Commit], *beside: str) -> None:
     """Raises SchemaMismatch if the table at `path`, whose newest commits are `commits`, was loaded by another one.
 
-    A load that replaces rows without a look at them needs none. `beside` are the tables that belong to it.
+    A load that replaces rows without a look at them need only find the same partitions, and one that replaces them all
+    nothing. `beside` are the tables that belong to it.
     """
-    before, now = told(in_effect(commits), IDENTITY), identity(silver)
-    if not silver.by_key or before in (None, now):
+    before, now = told(in_effect(commits), IDENTITY) or {}, identity(silver)
+    looked_at = now if silver.by_key else () if silver.load == "overwrite" else (PARTITIONS,)
+    differ = [name for name in looked_at if name in before and before[name] != now[name]]
+    if not differ:
         return
-    differ = [name for name in now if before.get(name) != now[name]]
-    said = "; ".join(f"{_NAMES[name]} was {_shown(before.get(name))} and is {_shown(now[name])}" for name in differ)
+    said = "; ".join(f"{_NAMES[name]} was {_shown(before[name])} and is {_shown(now[name])}" for name in differ)
     raise SchemaMismatch(
         f"{path}: the rows there went in by another configuration: {said}. Take that change back; or have the table "
         f"made anew, of all that bronze holds: remove {' and '.join((path, *beside))}, then clear the run. Nothing "
@@ -42,7 +50,7 @@ def check_identity(path: str, silver: Silver, commits: Sequence[Commit], *beside
     )
 
 
-_NAMES = {"keys": "keys", "sequence_by": "sequence_by", "versions": "load: scd2"}
+_NAMES = {"keys": "keys", "sequence_by": "sequence_by", "versions": "load: scd2", PARTITIONS: "partition_by"}
 
 
 def _shown(value: Any) -> str:
