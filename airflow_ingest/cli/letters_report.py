@@ -65,13 +65,14 @@ def print_letter(letter: "Letter", zone: str) -> None:
         "rejected": f"{shown(letter.rejected_at, zone, seconds=True)} by {letter.run_id}, rules {letter.rule_version}",
         "batch": f"{letter.batch_id} of {letter.processing_date}",
         "file": letter.source_file,
+        "row": letter.source_position,
         "tries": f"{letter.attempts}{f', the last by {letter.tried_by}' if letter.tried_by else ''}",
         "line": letter.raw,
         "payload": letter.payload,
         "fixed": letter.fixed,
     }
     for name, value in told.items():
-        if value:
+        if value not in (None, ""):
             out.print(f"{name:9} {value}", markup=False)
     for reason in letter.reasons:
         about = f"{reason.rule} of {reason.column}" if reason.column else reason.rule

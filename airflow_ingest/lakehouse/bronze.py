@@ -35,7 +35,7 @@ from airflow_ingest.lakehouse.pins import NO_PINS, Pins
 from airflow_ingest.lakehouse.schemas import Difference, both, merged
 from airflow_ingest.lakehouse.settings import compiled, rows_expected, settings_of
 from airflow_ingest.lakehouse.sources import source_of
-from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE, TableSource
+from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE, SOURCE_POSITION, TableSource
 from airflow_ingest.lakehouse.sources.database import Database
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.tables import check_same_columns, ensure
@@ -57,6 +57,7 @@ AUDIT_COLUMNS = (
     "_bronze_ingestion_timestamp",
     "_source_system",
     SOURCE_FILE,
+    SOURCE_POSITION,
     RECORD_HASH,
     BATCH_ORDER,
 )
@@ -241,7 +242,7 @@ def read_for(
 
 
 def _as_bronze(plan: Batch, rows: DataFrame, system: str, masks: Mapping[str, str]) -> tuple[Batch, DataFrame]:
-    columns = tuple(column for column in rows.columns if column not in (CORRUPT_RECORD, SOURCE_FILE))
+    columns = tuple(column for column in rows.columns if column not in (CORRUPT_RECORD, SOURCE_FILE, SOURCE_POSITION))
     batch = plan.model_copy(update={"columns": columns})
     return batch, _with_audit_columns(masked(rows, masks, columns), batch, system)
 
@@ -359,7 +360,7 @@ def _with_audit_columns(rows: DataFrame, batch: Batch, system: str) -> DataFrame
         F.lit(batch.processing_date).alias(PROCESSING_DATE),
         F.current_timestamp().alias("_bronze_ingestion_timestamp"),
         F.lit(system).alias("_source_system"),
-        F.col(SOURCE_FILE),
+        *(F.col(name) for name in (SOURCE_FILE, SOURCE_POSITION) if name in rows.columns),
         F.sha2(F.to_json(F.struct(*hashed)), 256).alias(RECORD_HASH),
         F.lit(batch.order).alias(BATCH_ORDER),
     )

@@ -13,7 +13,7 @@ from airflow_ingest.lakehouse.commits import Stamp, highest_of, merge_from
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import Commit, own_history, told
 from airflow_ingest.lakehouse.model import Batch, RunInfo
-from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE
+from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE, SOURCE_POSITION
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.sql import table as sql_table
 
@@ -21,6 +21,7 @@ STATUS_OPEN = "open"
 STATUS_REPLAYED = "replayed"
 STATUS_DISCARDED = "discarded"
 STATUS_SUPERSEDED = "superseded"
+POSITION = "source_position"
 FIXES = "fixes"
 """In a commit of the DLQ: whether any of its letters was replayed with a fix."""
 
@@ -72,6 +73,7 @@ def dead_letters(judged: DataFrame, batch: Batch, run: RunInfo, rule_version: st
         F.col(f"{SOURCE}.{CORRUPT_RECORD}").alias("raw"),
         F.col(ERRORS).alias("reasons"),
         F.col(SOURCE_FILE).alias("source_file"),
+        (F.col(SOURCE_POSITION) if SOURCE_POSITION in judged.columns else F.lit(None).cast("bigint")).alias(POSITION),
         F.col(RECORD_HASH).alias("record_hash"),
         F.lit(run.run_id).alias("run_id"),
         F.lit(rule_version).alias("rule_version"),

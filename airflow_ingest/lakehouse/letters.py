@@ -63,6 +63,7 @@ class Letter(Value):
     """A rejected row.
 
     - `payload`: the row as it arrived, as JSON; `raw`: the line, where it could not be parsed
+    - `source_position`: its number in the file, from 0 on, where the format has one (Parquet)
     - `fixed`: the payload that a replay put in its place
     - `closed_by`, `closed_at`, `note`: which run replayed, discarded or superseded it, when, and why
     - `tried_by`: the last replay that judged it, of `attempts`
@@ -77,6 +78,7 @@ class Letter(Value):
     fixed: str | None
     reasons: tuple[Reason, ...]
     source_file: str | None
+    source_position: int | None = None
     run_id: str
     rule_version: str
     rejected_at: AwareDatetime

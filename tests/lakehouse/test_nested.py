@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_ingest.config import Table
+from airflow_ingest.lakehouse import dead_letters_of
 from tests.lakehouse.conftest import Workbench, csv_table
 
 pytestmark = pytest.mark.spark
@@ -63,7 +64,7 @@ def test_a_whole_number_is_not_made_of_one_with_a_fraction(bench: Workbench) -> 
     table = csv_table({"columns": columns, "sequence_by": []}, source={"files": "x", "format": "parquet"})
     rows = [(1, 2.0, Decimal("3.0")), (2, 2.5, None), (3, float("nan"), None), (4, None, Decimal("0.1"))]
     path = str(bench.landing / "x.parquet")
-    bench.spark.createDataFrame(rows, "id int, n double, m decimal(3, 1)").write.parquet(path)
+    bench.spark.createDataFrame(rows, "id int, n double, m decimal(3, 1)").coalesce(1).write.parquet(path)
     bench.load(table, f"{path}/*.parquet")
     assert silver_rows(bench) == [(1, 2, 3)]
     assert [message for _, _, message in bench.reasons()] == [
@@ -71,6 +72,12 @@ def test_a_whole_number_is_not_made_of_one_with_a_fraction(bench: Workbench) -> 
         "not a value of type int: 2.5",
         "not a value of type int: NaN",
     ]
+    letters = dead_letters_of(bench.spark, bench.lake, "orders")
+    assert {(letter.source_position, json.loads(letter.payload or "{}")["id"]) for letter in letters} == {
+        (1, 2),
+        (2, 3),
+        (3, 4),
+    }
 
 
 def test_what_an_expression_makes_keeps_its_fraction_or_its_row_is_rejected(bench: Workbench) -> None:

@@ -12,7 +12,7 @@ from airflow_ingest.config.values import Expanded, KeyPath, nearest, quote, word
 
 AUDIT_COLUMNS = words(
     "_ingested_at _ingested_by _batch_id _sequence _deleted_at _bronze_ingestion_timestamp _source_file "
-    "_source_system _processing_date _record_hash _run_id _corrupt_record _source_row"
+    "_source_system _processing_date _record_hash _run_id _corrupt_record _source_row _source_position"
 )
 CHANGE_COLUMNS = words("_change_type _commit_version _commit_timestamp")
 MOST_CLUSTERED = 4

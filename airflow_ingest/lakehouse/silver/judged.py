@@ -41,7 +41,7 @@ from airflow_ingest.lakehouse.silver.projection import (
 from airflow_ingest.lakehouse.silver.regions import replaced_rows
 from airflow_ingest.lakehouse.silver.rows import INGESTED_AT, INGESTED_BY, SEQUENCE
 from airflow_ingest.lakehouse.silver.transforms import PASSED_ON, SOURCE_ROW, transformed
-from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE
+from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE, SOURCE_POSITION
 from airflow_ingest.lakehouse.sources.files import REPLACEMENT_CHARACTER, UNREADABLE
 from airflow_ingest.lakehouse.sql import literal, quote
 
@@ -142,6 +142,7 @@ def judge_rows(
     worked out again.
     """
     silver = silver_of(table)
+    carry = (*carry, SOURCE_POSITION) if SOURCE_POSITION in rows.columns else carry
     source = [column for column in rows.columns if column not in {*AUDIT_COLUMNS, CORRUPT_RECORD, *carry}]
     original, tie_breaker = F.struct(*(quote(column) for column in (*source, CORRUPT_RECORD))), F.col(RECORD_HASH)
     lost: list[Check] = []

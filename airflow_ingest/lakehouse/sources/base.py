@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 CORRUPT_RECORD = "_corrupt_record"
 SOURCE_FILE = "_source_file"
+SOURCE_POSITION = "_source_position"
+"""The number of a row in its file, from 0 on, where the format tells: Parquet."""
 
 
 class TableSource(ABC):

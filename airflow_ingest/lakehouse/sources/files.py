@@ -14,7 +14,7 @@ from pyspark.sql.types import StructType
 from airflow_ingest.config import Source
 from airflow_ingest.lakehouse.errors import SourceUnreadable
 from airflow_ingest.lakehouse.model import Batch, RunInfo, SourceFile
-from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE, TableSource
+from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE, SOURCE_POSITION, TableSource
 from airflow_ingest.lakehouse.sources.listing import glob_escaped, list_files
 from airflow_ingest.lakehouse.spark_errors import brief, error_class
 from airflow_ingest.lakehouse.sql import quote
@@ -51,7 +51,7 @@ class Files(TableSource):
 
 
 def read_files(spark: SparkSession, source: Source, files: Sequence[SourceFile]) -> DataFrame:
-    """The rows of `files`: the source's columns, `_corrupt_record` and `_source_file`.
+    """The rows of `files`: the source's columns, `_corrupt_record`, `_source_file` and, of Parquet, `_source_position`.
 
     A file that breaks off is not known to until it is read: see `read_what_can_be_read`.
     """
@@ -140,7 +140,7 @@ def _json(spark: SparkSession, source: Source, paths: Sequence[str]) -> DataFram
 def _parquet(spark: SparkSession, source: Source, paths: Sequence[str]) -> DataFrame:
     options = {"mergeSchema": True, **source.options}
     rows = _with_source_file(spark.read.options(**options).parquet(*(glob_escaped(path) for path in paths)))
-    return rows.withColumn(CORRUPT_RECORD, F.lit(None).cast("string"))
+    return rows.withColumns({CORRUPT_RECORD: F.lit(None).cast("string"), SOURCE_POSITION: F.col("_metadata.row_index")})
 
 
 _READERS: dict[str, Callable[[SparkSession, Source, Sequence[str]], DataFrame]] = {
