@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import day, ingest, merge, parsing, planning, quality
+from benchmarks import day, ingest, merge, parsing, planning, quality, running
 from benchmarks.measuring import Comparison
 
 SUITES: dict[str, Callable[[], Iterator[Comparison]]] = {
@@ -20,6 +20,7 @@ SUITES: dict[str, Callable[[], Iterator[Comparison]]] = {
     "ingest": ingest.compare,
     "merge": merge.compare,
     "quality": quality.compare,
+    "running": running.compare,
 }
 
 

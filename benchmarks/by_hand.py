@@ -22,19 +22,26 @@ BATCH_SCHEMA = "array<struct<rule: string, passed: boolean, failing: bigint, mes
 def load_day(spark: SparkSession, lake: str, landing: str, day: date) -> None:
     """Bronze, gate, silver and both gold tables for one day."""
     batch = f"by-hand-{day}"
-    _bronze(spark, lake, f"{landing}/flights/{day}.csv", day, batch)
+    load_bronze(spark, lake, landing, day, batch)
+    load_silver(spark, lake, day, batch)
+    load_daily(spark, lake, day)
+    load_weekly(spark, lake, day)
+
+
+def load_silver(spark: SparkSession, lake: str, day: date, batch: str) -> None:
+    """Gate and merge of a day that is in bronze."""
     rows = _judged(spark, lake, day, batch)
     _gate(spark, lake, rows, day, batch)
     _merge(spark, lake, rows, day)
-    _daily(spark, lake, day)
-    _weekly(spark, lake, day)
 
 
 def _history(spark: SparkSession, path: str) -> None:
     spark.sql(f"DESCRIBE HISTORY delta.`{path}` LIMIT 1").select("version", "operationMetrics").collect()
 
 
-def _bronze(spark: SparkSession, lake: str, file: str, day: date, batch: str) -> None:
+def load_bronze(spark: SparkSession, lake: str, landing: str, day: date, batch: str) -> None:
+    """A day's file as it came."""
+    file = f"{landing}/flights/{day}.csv"
     source = spark.read.option("header", True).csv(file).schema
     columns = source.names
     rows = (
@@ -147,7 +154,8 @@ def _merge(spark: SparkSession, lake: str, rows, day: date) -> None:  # type: ig
     _history(spark, path)
 
 
-def _daily(spark: SparkSession, lake: str, day: date) -> None:
+def load_daily(spark: SparkSession, lake: str, day: date) -> None:
+    """The carriers' flights of a day."""
     rows = spark.sql(
         "SELECT flight_date, carrier, count(*) AS flights, avg(delay) AS avg_delay "
         f"FROM delta.`{lake}/silver/flights` WHERE flight_date = DATE'{day}' GROUP BY flight_date, carrier"
@@ -160,7 +168,8 @@ def _daily(spark: SparkSession, lake: str, day: date) -> None:
     _history(spark, f"{lake}/gold/daily_carrier")
 
 
-def _weekly(spark: SparkSession, lake: str, day: date) -> None:
+def load_weekly(spark: SparkSession, lake: str, day: date) -> None:
+    """The carriers' flights of the weeks that a day belongs to."""
     last = day + timedelta(days=6)
     rows = spark.sql(
         "SELECT carrier, flight_date, sum(flights) OVER (PARTITION BY carrier ORDER BY flight_date "
