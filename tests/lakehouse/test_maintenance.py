@@ -376,6 +376,7 @@ pipeline: shop
 lake: ./lake
 tables:
   raw: {source: {files: x.csv, format: csv}}
+  gated: {source: {files: x.csv, format: csv}, quality: {rules: [{row_count: {min: 1}}]}}
   orders:
     source: {files: x.csv, format: csv}
     silver:
@@ -386,20 +387,24 @@ gold:
     targets: Mapping[str, Target] = {found.table: found for found in targets_of(parse_pipeline(text, file="shop.yaml"))}
     assert set(targets) == {
         "bronze.raw",
+        "bronze.gated",
+        "dlq.gated",
         "bronze.orders",
         "silver.orders",
         "dlq.orders",
         "ops.tombstones/orders",
         "gold.daily",
         "ops.batches",
+        "ops.circuit",
         "ops.failed_loads",
         "ops.ledger",
         "ops.profiles",
         "ops.quality_results",
+        "ops.runs",
     }
     assert targets["ops.tombstones/orders"].forget_after == timedelta(days=90)
     assert targets["silver.orders"].cluster_by == ("day",)
     assert targets["gold.daily"].zorder_by == ("day",)
-    assert [name for name, target in targets.items() if target.is_shared] == list(targets)[-5:]
+    assert [name for name, target in targets.items() if target.is_shared] == list(targets)[-7:]
     assert run.maintain_table is maintain_table
     assert described({"b": 1, "a": 2}) == {"spark.databricks.delta.commitInfo.userMetadata": '{"a": 2, "b": 1}'}
