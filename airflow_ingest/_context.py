@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from jinja2 import Environment, UndefinedError
 
+from airflow_ingest._form import TABLES, is_chosen
+from airflow_ingest._interval import taken
 from airflow_ingest.config import interval_variables
 
 if TYPE_CHECKING:
@@ -22,30 +24,30 @@ _ON_SCHEDULE = ("scheduled", "asset_triggered", "asset_materialization")
 
 
 def data_interval(context: Context) -> tuple[datetime, datetime] | None:
-    """The start and the end of the run's data interval; None for a run that was triggered without a logical date."""
-    dag_run = context["dag_run"]
-    if dag_run.data_interval_start is None or dag_run.data_interval_end is None:
-        return None
-    return dag_run.data_interval_start, dag_run.data_interval_end
+    """The start and the end of what the run takes, as `taken` finds it; None for a run that has no interval."""
+    return taken(context).bounds
 
 
 def run_info(context: Context, pipeline: str | None = None, *, part: str = "") -> RunInfo:
     """Tell the lakehouse who asks for a load.
 
     A run of the schedule, and one triggered without a date, is live: it takes all that is pending. A backfill, and a
-    run triggered for a date, keep to their own data interval. `pipeline` defaults to the DAG's id;
-    `part` is `RunInfo.part`.
+    run triggered for a date or for an interval of its form, keep to their own data interval. `pipeline` defaults to the
+    DAG's id; `part` is `RunInfo.part`.
     """
     from airflow_ingest.lakehouse import Interval, RunInfo
 
     dag_run = context["dag_run"]
     run_type = str(getattr(dag_run.run_type, "value", dag_run.run_type))
-    bounds = data_interval(context)
+    own = dag_run.data_interval_start is not None
+    found = taken(context)
+    bounds = found.bounds
+    live = not found.asked and (run_type in _ON_SCHEDULE or not own)
     return RunInfo(
         pipeline=pipeline or context["dag"].dag_id,
         run_id=dag_run.run_id,
         interval=Interval(start=bounds[0], end=bounds[1]) if bounds else None,
-        kind="backfill" if run_type == "backfill" else "live" if run_type in _ON_SCHEDULE or not bounds else "manual",
+        kind="backfill" if run_type == "backfill" else "live" if live else "manual",
         part=part,
     )
 
@@ -56,8 +58,17 @@ class IntervalTemplates(BaseOperator):
     Airflow's own `ds` and `ts` follow the logical date, which a manual run may set apart from the interval it loads.
     """
 
+    chosen_as: str | None = None
+    """The table by which the form of a pipeline's DAG chooses the task, or "" for one that no choice leaves out; None
+    for a task outside such a DAG, which heeds no form."""
+
     def render_template_fields(self, context: Context, jinja_env: Environment | None = None) -> None:
-        """Render the template fields; raises AirflowFailException for a date that the run does not have."""
+        """Render the template fields; raises AirflowFailException for a date that the run does not have.
+
+        Raises AirflowSkipException for a table that the run's form leaves out.
+        """
+        if not is_chosen(context, self.chosen_as):
+            raise AirflowSkipException(f"{self.chosen_as} is not among the {TABLES} that this run was started for.")
         bounds = data_interval(context)
         variables: dict[str, Any] = interval_variables(*bounds) if bounds else {}
         try:
@@ -67,5 +78,5 @@ class IntervalTemplates(BaseOperator):
                 raise
             raise AirflowFailException(
                 f"{self.task_id}: a template needs a date ({error}), and this run has none: it was triggered without a "
-                "logical date. Trigger it again with one, or start a backfill of the days that you want."
+                "logical date, and its DAG has no cron schedule. Trigger it again with one, or start a backfill."
             ) from None

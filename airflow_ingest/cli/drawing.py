@@ -25,7 +25,8 @@ def draw(file: Path, *, as_json: bool = False) -> None:
 
 def tree(pipeline: Pipeline, graph: PipelineGraph) -> Tree:
     """One branch per table with its steps, each below the one that it follows; one per gold table with its inputs."""
-    schedule = pipeline.schedule if isinstance(pipeline.schedule, str) else "no schedule"
+    schedule = pipeline.schedule or "no schedule"
+    schedule = schedule if isinstance(schedule, str) else f"after {', '.join(schedule.names)}"
     root = Tree(f"[bold]{escape(graph.pipeline)}[/] ({escape(schedule)}, {escape(pipeline.timezone)})")
     branches: dict[str, Tree] = {}
     for step in graph.steps:

@@ -4,7 +4,7 @@ from airflow_ingest.config.custom import CustomRule
 from airflow_ingest.config.errors import ConfigError, IngestError, Mistake
 from airflow_ingest.config.gold import Aggregate, Dates, Dimension, Gold, Over
 from airflow_ingest.config.loader import load_pipeline, parse_gold, parse_pipeline, parse_table
-from airflow_ingest.config.pipeline import AssetSchedule, CircuitBreaker, Pipeline, Retries, Spark
+from airflow_ingest.config.pipeline import CircuitBreaker, Pipeline, Retries, Spark
 from airflow_ingest.config.reference import json_schema, reference_page
 from airflow_ingest.config.rules import (
     AcceptedValuesRule,
@@ -24,6 +24,7 @@ from airflow_ingest.config.rules import (
     SqlRule,
     UniqueRule,
 )
+from airflow_ingest.config.schedule import AssetSchedule, AssetSet
 from airflow_ingest.config.sql import expression_problem
 from airflow_ingest.config.table import Bronze, Column, DeltaTable, Extract, Jdbc, Silver, Source, Table, Wait
 from airflow_ingest.config.templates import TemplateError, interval_variables, render
@@ -33,6 +34,7 @@ __all__ = [
     "AcceptedValuesRule",
     "Aggregate",
     "AssetSchedule",
+    "AssetSet",
     "BatchRule",
     "Bronze",
     "CircuitBreaker",

@@ -12,9 +12,9 @@ from pydantic_core import ErrorDetails
 from airflow_ingest.config._yaml import BOOLEAN_WORDS
 from airflow_ingest.config.custom import GROUP
 from airflow_ingest.config.installed import installed
-from airflow_ingest.config.pipeline import AssetSchedule
 from airflow_ingest.config.report import Report
 from airflow_ingest.config.rules import KEYS_OF_ALL, RULES
+from airflow_ingest.config.schedule import AssetSchedule, AssetSet
 from airflow_ingest.config.values import KeyPath, nearest, one_of, quote
 
 Sentence = tuple[str, str]
@@ -117,6 +117,9 @@ _SENTENCES: dict[str, Callable[[Any, dict[str, Any]], Sentence]] = {
 }
 
 
+_FORMS: dict[int | str, Any] = {"@assets": AssetSchedule, "@set": AssetSet, "@list": list[AssetSet]}
+
+
 def _known_keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
     block = _block_at(model, loc)
     if block is None:
@@ -135,8 +138,8 @@ def _block_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> type[BaseMo
     """Follow an error's location through the models' annotations."""
     here: Any = model
     for step in loc:
-        if step == "@assets":
-            here = AssetSchedule
+        if step in _FORMS:
+            here = _FORMS[step]
         elif isinstance(step, str) and step.startswith("@"):
             here = RULES.get(step[1:])
         else:

@@ -6,11 +6,12 @@ from datetime import date, datetime, time, timedelta
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Discriminator, Field, PlainValidator, Tag, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema, field_validator
 
 from airflow_ingest.config.block import Block
 from airflow_ingest.config.gold import Gold
 from airflow_ingest.config.rules import AnyRule
+from airflow_ingest.config.schedule import Schedule
 from airflow_ingest.config.table import Sla, Table
 from airflow_ingest.config.values import Duration, Email, Rate, Setting, quote, wrong
 
@@ -38,12 +39,6 @@ def _parse_start(value: Any) -> datetime:
     if isinstance(value, date):
         return datetime.combine(value, time())
     raise wrong(f"{quote(value)} is not a date", "Write a day or a time that exists: 2013-01-31, 2013-01-31T06:00.")
-
-
-class AssetSchedule(Block):
-    """A run after other tables were loaded."""
-
-    assets: list[str] = Field(min_length=1, description="Assets as `<pipeline>.<layer>.<table>`.")
 
 
 class Spark(Block):
@@ -91,12 +86,6 @@ class CircuitBreaker(Block):
     backfills: bool = Field(
         False, description="Whether backfills, and runs by hand for an interval, count, and are stopped too."
     )
-
-
-Schedule = Annotated[
-    Annotated[str, Tag("@text")] | Annotated[AssetSchedule, Tag("@assets")],
-    Discriminator(lambda value: "@assets" if isinstance(value, dict | AssetSchedule) else "@text"),
-]
 
 
 class Pipeline(Block):

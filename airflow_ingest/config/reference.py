@@ -113,8 +113,6 @@ def _row(model: str, key: str, field: FieldInfo, schema: Schema) -> str:
     meaning = (field.description or "").replace("|", "\\|")
     if key in UNSERVED_KEYS.get(model, ()):
         meaning += " *Not yet.*"
-    if model == "Pipeline" and key == "schedule":
-        meaning += " *Not yet: `{assets: [...]}`.*"
     return f"| `{key}` | {_type(schema)} | {_default(field)} | {meaning} |"
 
 

@@ -9,8 +9,9 @@ from airflow.sdk import DAG, Asset, BaseOperator, TaskGroup, XComArg
 
 from airflow_ingest.factory.arguments import airflow_arguments
 from airflow_ingest.factory.docs import describe_pipeline
+from airflow_ingest.factory.form import form
 from airflow_ingest.factory.schedule import timetable
-from airflow_ingest.graph import StepKind
+from airflow_ingest.graph import GOLD_GROUP, StepKind
 from airflow_ingest.operators import (
     BronzeIngestOperator,
     CheckCircuitOperator,
@@ -47,7 +48,11 @@ def build_dag(graph: PipelineGraph, pipeline: Pipeline, *, file: str | None = No
         catchup=pipeline.catchup,
         max_active_runs=pipeline.max_active_runs,
         tags=pipeline.tags,
-        **{"doc_md": describe_pipeline(pipeline), **for_dag},
+        **{
+            "doc_md": describe_pipeline(pipeline),
+            **for_dag,
+            "params": form(pipeline, for_dag.get("params") or {}, file),
+        },
     )
     builder = _Builder(graph, pipeline, dag, {**_retries(pipeline), "owner": pipeline.owner, **for_tasks})
     for step in graph.steps:
@@ -80,7 +85,9 @@ class _Builder:
 
     def add(self, step: Step) -> None:
         """Add a step's task, below the tasks that the step stands below."""
-        task = self.tasks[step.id] = self._task(step)
+        task: Any = self._task(step)
+        task.chosen_as = "" if step.group == GOLD_GROUP else step.group
+        self.tasks[step.id] = task
         above = [self.tasks[name] for name in step.upstream if name not in task.upstream_task_ids]
         if above:
             task.set_upstream(above)
@@ -94,9 +101,11 @@ class _Builder:
         )
         record.set_upstream(list(every))  # the leaves alone are over too soon: where a table failed, gold does not wait
         record.as_teardown()
+        record.chosen_as = ""
         breaker = self.pipeline.circuit_breaker
         if breaker is not None:
             check = CheckCircuitOperator(task_id=CHECK_CIRCUIT, breaker=breaker, **common)
+            check.chosen_as = ""
             check.set_downstream(list(first))
 
     def _task(self, step: Step) -> BaseOperator:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Asset, CronDataIntervalTimetable
+from airflow.sdk import Asset, AssetAll, AssetAny, CronDataIntervalTimetable
+
+from airflow_ingest.config import AssetSet
 
 if TYPE_CHECKING:
     from airflow_ingest.config import Pipeline
@@ -23,4 +25,9 @@ def timetable(pipeline: Pipeline) -> Any:
         return schedule
     if isinstance(schedule, str):
         return CronDataIntervalTimetable(schedule, timezone=pipeline.timezone)
-    return [Asset(name) for name in schedule.assets]
+    return _assets(schedule.condition)
+
+
+def _assets(condition: AssetSet) -> AssetAll | AssetAny:
+    several = AssetAny if condition.all is None else AssetAll
+    return several(*(_assets(entry) if isinstance(entry, AssetSet) else Asset(entry) for entry in condition.entries))

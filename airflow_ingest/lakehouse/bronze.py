@@ -184,6 +184,11 @@ def refusal(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunIn
             f"{name} is loaded by increments and has no keys: a {run.kind} run for one interval would add rows that "
             "are there already. Give silver its keys, or run it as the schedule does."
         )
+    if run.anew and not (table.silver and table.silver.by_key and table.silver.keys):
+        return (
+            f"{name} has no silver that goes by keys: reading its source from the beginning would add rows that are "
+            "there already. To load it anew, remove its tables."
+        )
     if table.extract.mode != "full" or not run.in_its_lane:
         return ""
     published = lake.silver(name) if table.silver else lake.bronze(name)

@@ -43,7 +43,8 @@ class Interval(Value):
 class RunInfo(Value):
     """Who asks for a load. `live` follows the schedule; `backfill` and `manual` work on their own interval alone.
 
-    `part` tells apart the loads of one table in one run, where a task is mapped over its sources.
+    `part` tells apart the loads of one table in one run, where a task is mapped over its sources. With `anew` a table
+    that is loaded by increments takes its source from the beginning, whatever it has loaded.
     """
 
     pipeline: str
@@ -51,6 +52,7 @@ class RunInfo(Value):
     interval: Interval | None = None
     kind: RunKind = "live"
     part: str = ""
+    anew: bool = False
 
     @property
     def in_its_lane(self) -> bool:

@@ -10,6 +10,7 @@ from airflow.sdk import Asset, BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from airflow_ingest._context import IntervalTemplates
+from airflow_ingest._interval import taken
 from airflow_ingest.config import IngestError
 from airflow_ingest.operators._retries import RETRIES
 
@@ -100,19 +101,21 @@ class LakehouseOperator(IntervalTemplates, BaseOperator):
     def publish(
         self, context: Context, results: Iterable[LoadResult], rules: Iterable[RuleResult] = ()
     ) -> dict[str, Any]:
-        """Log the loads, put them on the outlets' asset events and give back what goes into XCom.
+        """Log the loads and their interval, put them on the outlets' asset events and give back what goes into XCom.
 
         The events also tell how `rules` came out, and those of the loads themselves. Raises AirflowSkipException if the
         load had nothing to do.
         """
         from airflow_ingest.operators._results import describe, merged, told_of
 
-        results = tuple(results)
+        results, interval = tuple(results), taken(context)
+        self.log.info("The run's interval: %s", interval)
         for result in results:
             self.log.info(describe(result))
         total = merged(results)
         if total.get("status") == "skipped":
             raise AirflowSkipException(total["reason"])
+        total["interval"] = interval.to_dict()
         told = told_of(total, [*rules, *(rule for result in results for rule in result.rules)])
         for outlet in self.outlets:
             if isinstance(outlet, Asset):

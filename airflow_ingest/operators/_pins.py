@@ -19,7 +19,9 @@ class TaskPins:
     cannot be reached costs a retry its plan, and never fails a load: what a new plan writes takes the old one's place.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, part: str = "") -> None:
+        """:param part: what tells apart the plans of a task that makes several"""
+        self._part = part
         self._store: Any = context.get("task_state_store")
         self._tries = getattr(context["ti"], "max_tries", 0)
         self._taken: set[str] = set()
@@ -30,7 +32,7 @@ class TaskPins:
             return None
         self._taken.add(key)
         try:
-            found = self._store.get(key)
+            found = self._store.get(f"{self._part}{key}")
         except Exception as error:
             log.warning("The task state store cannot be read, so this attempt plans anew: %s", error)
             return None
@@ -41,6 +43,6 @@ class TaskPins:
         if self._store is None:
             return
         try:
-            self._store.set(key, {"tries": self._tries, "value": value})
+            self._store.set(f"{self._part}{key}", {"tries": self._tries, "value": value})
         except Exception as error:
             log.warning("The task state store cannot be written, so a retry would plan anew: %s", error)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_ingest._context import run_info
+from airflow_ingest._form import full_refresh
+from airflow_ingest._interval import taken
+from airflow_ingest.config import interval_variables
 from airflow_ingest.operators._base import LakehouseOperator, plain_errors
 from airflow_ingest.operators._pins import TaskPins
 from airflow_ingest.operators._spec import Spec, table_spec
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from jinja2 import Environment
 
     from airflow_ingest.config import Table
+    from airflow_ingest.lakehouse import RunInfo
 
 
 class BronzeIngestOperator(LakehouseOperator):
@@ -36,34 +41,67 @@ class BronzeIngestOperator(LakehouseOperator):
         super().__init__(**kwargs)
         self.spec = table_spec(spec, self.table)
         self.files = files or self.spec.model.source.files
+        self._files_template = self.files
+
+    def render_template_fields(self, context: Context, jinja_env: Environment | None = None) -> None:
+        """Render the template fields, `files` anew for each of the run's batches too: see `execute`."""
+        self._files_template = self.files
+        super().render_template_fields(context, jinja_env)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Load the batch of this run; raises AirflowSkipException if there is nothing that this run should load."""
+        """Load the batch of this run; raises AirflowSkipException if there is nothing that this run should load.
+
+        A run that follows several batches of other pipelines loads a batch of its own for the interval of each.
+        """
         from airflow_ingest._databases import database_of
         from airflow_ingest.lakehouse import ingest_bronze
 
-        run = run_info(context, self.pipeline, part=self._part(context))
-        if run.interval is None and self.spec.model.extract.mode == "interval":
-            raise AirflowFailException(
-                f"tables.{self.table} loads a data interval (`extract: {{mode: interval}}`), and this run has none: it "
-                "was triggered without a logical date. Trigger it again with one, start a backfill of the days that "
-                "you want, or use `extract: {mode: full}`."
-            )
-        table = self.spec.model
+        table, run = self.spec.model, self._run(context)
         with plain_errors():
             database = database_of(table.source.jdbc) if table.source.jdbc else None
+        parts = list(self._parts(context, run))
         with self.spark(context, run) as spark:
-            result = ingest_bronze(
-                spark,
-                self.lake_of(run),
-                self.table,
-                table,
-                run,
-                files=self.files,
-                database=database,
-                pins=TaskPins(context),
+            results = [
+                ingest_bronze(
+                    spark,
+                    self.lake_of(run),
+                    self.table,
+                    table,
+                    part,
+                    files=files,
+                    database=database,
+                    pins=pins,
+                )
+                for part, files, pins in parts
+            ]
+        return self.publish(context, results)
+
+    def _run(self, context: Context) -> RunInfo:
+        """Who asks for the load. Increments that begin anew belong to no interval, whatever the run has."""
+        run, mode = run_info(context, self.pipeline, part=self._part(context)), self.spec.model.extract.mode
+        if run.interval is None and mode == "interval":
+            raise AirflowFailException(
+                f"tables.{self.table} loads a data interval (`extract: {{mode: interval}}`), and this run has none: it "
+                "was triggered without a logical date, and neither a cron schedule nor another pipeline's batch gives "
+                "it one. Trigger it again with a date or with an interval in its form, or use `extract: {mode: full}`."
             )
-        return self.publish(context, [result])
+        if mode == "incremental" and full_refresh(context):
+            return run.model_copy(update={"kind": "live", "anew": True})
+        return run
+
+    def _parts(self, context: Context, run: RunInfo) -> Iterator[tuple[RunInfo, str | None, TaskPins]]:
+        """Each batch that the run loads: who asks for it, its files, and where its plan is kept."""
+        from airflow_ingest.lakehouse import Interval
+
+        intervals = taken(context).intervals
+        if self.spec.model.extract.mode != "interval" or len(intervals) < 2:
+            yield run, self.files, TaskPins(context)
+            return
+        for start, end in intervals:
+            variables = cast("Context", {**context, **interval_variables(start, end)})
+            files = self.render_template(self._files_template, variables) if self._files_template else None
+            part = run.model_copy(update={"interval": Interval(start=start, end=end)})
+            yield part, files, TaskPins(context, f"{start.isoformat()}/")
 
     def _part(self, context: Context) -> str:
         """What of the table this task loads, where several mapped ones share it."""

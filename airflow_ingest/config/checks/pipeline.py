@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Any
 
 from airflow_ingest.config.checks.cycles import cycles
@@ -13,14 +12,14 @@ from airflow_ingest.config.checks.gold import check_gold, gold_columns, gold_inp
 from airflow_ingest.config.checks.lookups import check_lookups
 from airflow_ingest.config.checks.names import Names
 from airflow_ingest.config.checks.rules import check_each
+from airflow_ingest.config.checks.schedule import check_schedule
 from airflow_ingest.config.checks.silver import silver_columns
 from airflow_ingest.config.checks.table import check_table
 from airflow_ingest.config.errors import IngestError
 from airflow_ingest.config.report import Report, block
 from airflow_ingest.config.served import check_served
-from airflow_ingest.config.values import NAME, KeyPath, nearest, parse_duration, quote, unexpanded
+from airflow_ingest.config.values import NAME, KeyPath, parse_duration, quote
 
-PRESETS = ("@once", "@continuous", "@hourly", "@daily", "@weekly", "@monthly", "@quarterly", "@yearly")
 _PIPELINE = re.compile(r"[A-Za-z0-9_-]{1,200}\Z")
 
 
@@ -28,7 +27,7 @@ def check_pipeline(data: dict[str, Any], report: Report, stem: str) -> None:
     """Check the plain data of a whole file, whose name without its ending is `stem`."""
     _check_name(data, stem, report)
     schedule = data.get("schedule")
-    _check_schedule(data, schedule, report)
+    check_schedule(data, report)
     check_served("Pipeline", data, (), report)
     lake = data.get("lake")
     if isinstance(lake, str) and ("{{" in lake or not lake.strip()):
@@ -102,43 +101,6 @@ def _check_table_name(name: str, path: KeyPath, report: Report) -> None:
     if not NAME.match(name):
         hint = "Use lower-case letters, digits and _, beginning with a letter."
         report.add(path, f"{quote(name)} cannot be the name of a table", hint, at_key=True)
-
-
-def _check_schedule(data: dict[str, Any], schedule: Any, report: Report) -> None:
-    if schedule is None:
-        if data.get("catchup") is True:
-            report.add(("catchup",), "catchup has no use without a schedule", "Remove it.", at_key=True)
-        return None
-    if isinstance(schedule, dict):
-        return report.unserved(("schedule",), "a schedule by assets", "Served: cron, presets and null.")
-    if not isinstance(schedule, str):
-        return None
-    if problem := _schedule_problem(str(schedule)):
-        report.add(("schedule",), unexpanded(schedule, problem[0]), problem[1])
-    if data.get("start_date") is None:
-        report.add((), 'the key "start_date" is missing', "A schedule needs a first day: start_date: 2013-01-01.")
-    if schedule == "@continuous" and data.get("max_active_runs", 1) != 1:
-        report.add(("max_active_runs",), 'must be 1 with schedule "@continuous"', "Its runs follow one another.")
-    return None
-
-
-@lru_cache(maxsize=4096)
-def _schedule_problem(schedule: str) -> tuple[str, str] | None:
-    if schedule in PRESETS:
-        return None
-    if schedule.startswith("@"):
-        return f"{quote(schedule)} is not a preset", nearest(schedule, PRESETS) or f"Presets: {', '.join(PRESETS)}."
-    if len(schedule.split()) != 5:
-        hint = nearest(f"@{schedule}", PRESETS) or 'A cron expression has five parts: "30 6 * * 1" is Mondays at 6:30.'
-        return f"{quote(schedule)} is not a cron expression", hint
-    from croniter import CroniterBadCronError, croniter
-
-    try:
-        croniter(schedule)
-    except (CroniterBadCronError, ValueError, KeyError) as error:
-        reason = ": a number is out of range" if "out of range" in str(error) else ""
-        return f"{quote(schedule)} is not a cron expression{reason}", "Its parts: minute hour day month weekday."
-    return None
 
 
 def _check_retries(retries: dict[str, Any], report: Report) -> None:

@@ -90,9 +90,8 @@ def _check_extract(table: dict[str, Any], kinds: list[str], at: KeyPath, report:
     _check_cursor(extract, mode, kinds, path, report)
     if mode in ("interval", "full") and kinds == ["kafka"]:
         report.add(path, f"kafka cannot be read in mode {mode}", "Write mode: incremental.", at_key=True)
-    without = schedule if isinstance(schedule, str) else "after other tables" if isinstance(schedule, dict) else ""
-    if mode == "interval" and (isinstance(schedule, dict) or schedule in _WITHOUT_INTERVALS):
-        problem = f"extract mode interval needs data intervals, and a pipeline scheduled {without} has none"
+    if mode == "interval" and isinstance(schedule, str) and schedule in _WITHOUT_INTERVALS:
+        problem = f"extract mode interval needs data intervals, and a pipeline scheduled {schedule} has none"
         report.add(path, problem, "Write extract: {mode: full}, or give the pipeline a cron schedule.", at_key=True)
 
 

@@ -161,7 +161,8 @@ class Changes(Snapshot):
         record_changes(spark, self._path, of_ours=True)
 
     def plan(self, spark: SparkSession, run: RunInfo, draft: Batch, bronze: str) -> Batch:
-        """`draft` with the versions from and to; a run that loaded before takes its own again.
+        """`draft` with the versions from and to, or the whole table if `run` begins anew; a run that loaded before
+        takes its own again.
 
         A run in its lane has no business here, versions have no intervals, unless nothing was loaded yet. Raises
         SourceNotFound, SourceUnreadable, or NothingToLoad where nothing is new.
@@ -175,8 +176,8 @@ class Changes(Snapshot):
         if again and again.versions:
             return again
         mark = last.watermark if last else watermark_in_rows(spark, bronze, log, COMMIT_VERSION)
-        since = int(mark.value) if mark and mark.cursor == COMMIT_VERSION else None
-        if since is None and self.delta.starting_version is not None:
+        since = int(mark.value) if mark and mark.cursor == COMMIT_VERSION and not run.anew else None
+        if since is None and not run.anew and self.delta.starting_version is not None:
             since = self._before_the_first(now)
         elif since is not None:
             self._check_onwards(spark, draft, run, since, now.to)

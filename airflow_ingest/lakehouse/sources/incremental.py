@@ -23,7 +23,9 @@ class NewFiles(Files):
     lake: Lake
 
     def plan(self, spark: SparkSession, run: RunInfo, draft: Batch, bronze: str) -> Batch:
-        """`draft` with the new files; a run that loaded before takes its own files again, as they are now.
+        """`draft` with the new files, or with all if `run` begins anew.
+
+        A run that loaded before takes its own files again, as they are now.
 
         A run in its lane has no business here, files have no intervals, unless nothing was loaded yet. Raises
         SourceNotFound, or NothingToLoad where nothing is new.
@@ -42,7 +44,7 @@ class NewFiles(Files):
         if before is not None:
             files = tuple(file for file in listing if file.path in before.paths)
         else:
-            files = ledger.unknown(listing)
+            files = listing if run.anew else ledger.unknown(listing)
             if not files:
                 raise NothingToLoad(f"none of the {len(listing)} files at {self.pattern} is new")
         generation = before.generation if before else draft.generation

@@ -33,9 +33,10 @@ class Rows(TableSource):
     def plan(self, spark: SparkSession, run: RunInfo, draft: Batch, bronze: str) -> Batch:
         """`draft` with the range of the cursor that it takes; nothing is pinned of a table that is read in full.
 
-        A live run of an incremental table goes on from the watermark in `bronze`. One that loaded before takes the same
-        range again. A run in its lane takes its own interval of the cursor and leaves the watermark alone; a cursor
-        that counts has no intervals, so such a run loads the table only where nothing did before.
+        A live run of an incremental table goes on from the watermark in `bronze`, or begins anew if it is told to, and
+        never takes the watermark back. One that loaded before takes the same range again. A run in its lane takes its
+        own interval of the cursor and leaves the watermark alone; a cursor that counts has no intervals, so such a run
+        loads the table only where nothing did before.
         """
         if self.extract.mode == "full":
             return draft
@@ -54,6 +55,8 @@ class Rows(TableSource):
         if watermark and (watermark.cursor, watermark.kind) != (self._cursor, kind):
             watermark = None
         range_ = self._onwards(kind, watermark, newest)
+        if run.anew:
+            range_ = range_.model_copy(update={"low": None, "since": None})
         reached = range_.high
         mark = Watermark(cursor=self._cursor, kind=kind, value=reached) if reached else None
         return increment(log, draft, run, range_.since, range=range_, watermark=mark)
