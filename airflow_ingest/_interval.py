@@ -90,8 +90,10 @@ def _newest_complete(context: Context) -> Bounds | None:
     schedule = getattr(context.get("dag"), "timetable", None)
     if not isinstance(schedule, CronDataIntervalTimetable):
         return None
+    import pendulum
     from airflow.timetables import interval
 
     timetable = interval.CronDataIntervalTimetable(schedule.expression, timezone=schedule.timezone)
-    found = timetable.infer_manual_data_interval(run_after=context["dag_run"].run_after)
+    moment = pendulum.instance(context["dag_run"].run_after)
+    found = timetable.infer_manual_data_interval(run_after=moment)
     return found.start, found.end

@@ -33,6 +33,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "sensors": [{"integration-name": name, "python-modules": ["airflow_ingest.sensors.source_file"]}],
+        "bundles": [{"integration-name": name, "python-modules": ["airflow_ingest.bundles.pipeline"]}],
         "hooks": [{"integration-name": name, "python-modules": ["airflow_ingest.hooks.spark_delta"]}],
         "extra-links": ["airflow_ingest.operators.links.QualityReportLink"],
         "cli": ["airflow_ingest.cli.definition.get_ingest_cli_commands"],

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -31,6 +32,11 @@ class Postgres:
     port: int
     psql: Path
     user: str = _USER
+
+    def database(self, name: str) -> str:
+        """Makes an empty database; returns its SQLAlchemy URL."""
+        self.run(f'CREATE DATABASE "{name}"')
+        return f"postgresql+psycopg2://{self.user}:{quote(PASSWORD, safe='')}@127.0.0.1:{self.port}/{name}"
 
     def run(self, sql: str) -> str:
         """Runs statements, each in a transaction of its own; returns what they gave. Raises on the first error."""

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.sdk import get_parsing_context
 
 from airflow_ingest.config import ConfigError, IngestError, Mistake, load_pipeline
 from airflow_ingest.factory.arguments import refuse
-from airflow_ingest.factory.by_hand import ByHand, Choices, build_held_dag, build_replay_dag
+from airflow_ingest.factory.by_hand import ByHand
 from airflow_ingest.factory.dag import build_dag
 from airflow_ingest.factory.import_errors import report
-from airflow_ingest.factory.maintenance import Maintenance, build_maintenance_dag, upkeep
+from airflow_ingest.factory.maintenance import Maintenance
+from airflow_ingest.factory.shared import Served, Shared
 from airflow_ingest.factory.trial import try_out
 from airflow_ingest.graph import compile_graph
 
@@ -44,64 +45,38 @@ def load_dags(
     """
     folder = Path(folder)
     folder = folder.parent if folder.is_file() else folder
-    context = get_parsing_context()
-    reserved = _reserved(maintenance, by_hand)
-    if context.dag_id is not None and (context.dag_id not in reserved or context.task_id is not None):
-        return _for_task(folder, context.dag_id, context.task_id, maintenance, by_hand)
+    context, shared = get_parsing_context(), Shared(maintenance, by_hand)
+    files = pipeline_files(folder)
+    if context.dag_id is not None and (context.dag_id not in shared.ids or context.task_id is not None):
+        return _for_task(files, context.dag_id, context.task_id, shared)
     dags: dict[str, DAG] = {}
-    upkeeps: list[dict[str, Any]] = []
-    choices, files = Choices(), _pipeline_files(folder)
-    with _no_garbage_collection():
+    served = Served(shared)
+    with no_garbage_collection():
         for file in files:
-            with _reported(file):
+            with reported(file):
                 _refuse_twin(file, dags)
-                _refuse_reserved(file, reserved)
-                dags[file.stem], pipeline = _load_and_try(file)
-                upkeeps.append(upkeep(pipeline))
-                choices.add(pipeline)
-        if maintenance is not None and upkeeps:
-            _add(dags, folder, partial(build_maintenance_dag, upkeeps, maintenance))
-        known = {file.stem: str(file) for file in files if file.stem in dags}
-        if by_hand is not None and choices.replayable:
-            _add(dags, folder, partial(build_replay_dag, by_hand.replay, known, choices.replayable))
-        if by_hand is not None and choices.holdable:
-            _add(dags, folder, partial(build_held_dag, by_hand.held, known, choices.holdable))
+                shared.refuse(file)
+                dags[file.stem], pipeline = load_and_try(file)
+                served.add(pipeline, file)
+        for build in served.builders():
+            dag = build()
+            with reported(folder / dag.dag_id):
+                try_out(dag, None, build)
+                dags[dag.dag_id] = dag
     return dags
 
 
-def _for_task(
-    folder: Path, dag_id: str, task_id: str | None, maintenance: Maintenance | None, by_hand: ByHand | None
-) -> dict[str, DAG]:
+def _for_task(files: Iterable[Path], dag_id: str, task_id: str | None, shared: Shared) -> dict[str, DAG]:
     """The DAG of a task that Airflow starts, from as few files as that takes."""
-    if maintenance is not None and dag_id == maintenance.dag_id:
-        own = [upkeep(load_pipeline(file)) for file in list(_named(folder, str(task_id)))[:1]]
-        return {dag_id: build_maintenance_dag(own, maintenance)}
-    files = {file.stem: str(file) for file in _pipeline_files(folder)}
-    if by_hand is not None and dag_id == by_hand.replay:
-        return {dag_id: build_replay_dag(dag_id, files, ())}
-    if by_hand is not None and dag_id == by_hand.held:
-        return {dag_id: build_held_dag(dag_id, files, ())}
-    return {file.stem: load_dag(file) for file in _named(folder, dag_id)}
+    if dag_id not in shared.ids:
+        return {file.stem: load_dag(file) for file in files if file.stem == dag_id}
+    dag = shared.for_task(dag_id, task_id, {file.stem: file for file in files})
+    return {dag_id: dag} if dag else {}
 
 
-def _add(dags: dict[str, DAG], folder: Path, build: Callable[[], DAG]) -> None:
-    """A DAG that serves all pipelines, beside theirs."""
-    dag = build()
-    with _reported(folder / dag.dag_id):
-        try_out(dag, None, build)
-        dags[dag.dag_id] = dag
-
-
-def _pipeline_files(folder: Path) -> list[Path]:
+def pipeline_files(folder: Path) -> list[Path]:
+    """The pipeline files in `folder`, by name."""
     return sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
-
-
-def _reserved(maintenance: Maintenance | None, by_hand: ByHand | None) -> dict[str, str]:
-    """The ids of the DAGs that serve all pipelines, and what each does."""
-    found = {maintenance.dag_id: "looks after all tables"} if maintenance else {}
-    if by_hand is not None:
-        found |= {by_hand.replay: "replays dead letters", by_hand.held: "decides about held batches"}
-    return found
 
 
 def load_dag(file: str | Path) -> DAG:
@@ -111,7 +86,7 @@ def load_dag(file: str | Path) -> DAG:
 
 
 @contextmanager
-def _reported(file: Path) -> Iterator[None]:
+def reported(file: Path) -> Iterator[None]:
     """Makes what goes wrong inside the import error of `file`."""
     try:
         yield
@@ -121,7 +96,8 @@ def _reported(file: Path) -> Iterator[None]:
         report(file, f"{file}: {type(error).__name__}: {error}")
 
 
-def _load_and_try(file: Path) -> tuple[DAG, Pipeline]:
+def load_and_try(file: Path) -> tuple[DAG, Pipeline]:
+    """The DAG of a file, which Airflow takes in, and its pipeline. Raises ConfigError with all mistakes."""
     pipeline = load_pipeline(file)
     build = partial(build_dag, compile_graph(pipeline), pipeline, file=str(file))
     try:
@@ -136,7 +112,7 @@ def _load_and_try(file: Path) -> tuple[DAG, Pipeline]:
 
 
 @contextmanager
-def _no_garbage_collection() -> Iterator[None]:
+def no_garbage_collection() -> Iterator[None]:
     """Building many DAGs makes many objects that all stay: looking for garbage among them takes a third of the time."""
     enabled = gc.isenabled()
     gc.disable()
@@ -145,17 +121,6 @@ def _no_garbage_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _named(folder: Path, stem: str) -> Iterator[Path]:
-    yield from (file for suffix in SUFFIXES if (file := folder / f"{stem}{suffix}").is_file())
-
-
-def _refuse_reserved(file: Path, reserved: Mapping[str, str]) -> None:
-    if file.stem in reserved:
-        problem = f"{file.stem} is the id of the DAG that {reserved[file.stem]}"
-        hint = "Choose another name, or give load_dags other ids for its own."
-        raise ConfigError([Mistake(str(file), 1, 1, "pipeline", problem, hint)])
 
 
 def _refuse_twin(file: Path, dags: dict[str, DAG]) -> None:

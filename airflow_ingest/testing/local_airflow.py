@@ -48,7 +48,7 @@ class LocalAirflowError(IngestError):
 
 
 class LocalAirflow:
-    """Scheduler, dag-processor, triggerer and api-server as children of this process, on loopback, with SQLite.
+    """Scheduler, dag-processor, triggerer and api-server as children of this process, on loopback.
 
     Everything is kept in `home`, which only this object uses; components write to `home/logs/<component>.log`.
     Use it as a context manager: whatever ends the block, also Ctrl-C or a failure while starting, ends every process
@@ -60,6 +60,8 @@ class LocalAirflow:
     port: of the UI and the API; a free one if left out.
     parallelism: how many tasks may run at once.
     schedule: whether DAGs run on their schedules; without, only what is triggered or backfilled runs.
+    database: the SQLAlchemy URL of an empty database of its own (`postgresql+psycopg2://…`); SQLite if left out, on
+        which one process writes at a time.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class LocalAirflow:
         port: int | None = None,
         parallelism: int = 2,
         schedule: bool = True,
+        database: str | None = None,
         startup_timeout: float = 180,
     ) -> None:
         self.home = home.resolve()
@@ -81,6 +84,7 @@ class LocalAirflow:
         self._port = port
         self._parallelism = parallelism
         self._schedule = schedule
+        self._database = database
         self._startup_timeout = startup_timeout
         self._components: list[Component] = []
 
@@ -104,7 +108,12 @@ class LocalAirflow:
             port = choose_port(self._port)
             self.url = f"http://127.0.0.1:{port}"
             self.password = write_settings(
-                self.home, self.dags_folder, port=port, parallelism=self._parallelism, schedule=self._schedule
+                self.home,
+                self.dags_folder,
+                port=port,
+                parallelism=self._parallelism,
+                schedule=self._schedule,
+                database=self._database,
             )
             self.api = AirflowApi(self.url, self.username, self.password)
             self._migrate()

@@ -36,7 +36,9 @@ def choose_port(wanted: int | None) -> int:
         return int(probe.getsockname()[1])
 
 
-def write_settings(home: Path, dags_folder: Path, *, port: int, parallelism: int, schedule: bool) -> str:
+def write_settings(
+    home: Path, dags_folder: Path, *, port: int, parallelism: int, schedule: bool, database: str | None = None
+) -> str:
     """Writes `airflow.cfg` and the password file into `home`; returns the password of the user `admin`.
 
     Secrets are made at the first call and kept for the next, in files that only their owner can read.
@@ -46,7 +48,7 @@ def write_settings(home: Path, dags_folder: Path, *, port: int, parallelism: int
     passwords = home / "passwords.json"
     _write_private(passwords, json.dumps({USERNAME: secret["password"]}))
     parser = configparser.RawConfigParser()
-    parser.read_dict(_escaped(_sections(home, dags_folder, passwords, secret, port, parallelism, schedule)))
+    parser.read_dict(_escaped(_sections(home, dags_folder, passwords, secret, port, parallelism, schedule, database)))
     with _private(home / "airflow.cfg") as file:
         parser.write(file)
     return secret["password"]
@@ -60,6 +62,7 @@ def _sections(
     port: int,
     parallelism: int,
     schedule: bool,
+    database: str | None,
 ) -> dict[str, dict[str, object]]:
     url = f"http://127.0.0.1:{port}"
     return {
@@ -73,7 +76,10 @@ def _sections(
             "simple_auth_manager_users": f"{USERNAME}:admin",
             "simple_auth_manager_passwords_file": passwords,
         },
-        "database": {"sql_alchemy_conn": f"sqlite:///{home / 'airflow.db'}", "load_default_connections": False},
+        "database": {
+            "sql_alchemy_conn": database or f"sqlite:///{home / 'airflow.db'}",
+            "load_default_connections": False,
+        },
         "api": {"host": _LOOPBACK, "port": port, "base_url": url, "secret_key": secret["api"]},
         "api_auth": {"jwt_secret": secret["jwt"]},
         "logging": {"base_log_folder": home / "logs" / "tasks"},
