@@ -80,3 +80,11 @@ class IntervalTemplates(BaseOperator):
                 f"{self.task_id}: a template needs a date ({error}), and this run has none: it was triggered without a "
                 "logical date, and its DAG has no cron schedule. Trigger it again with one, or start a backfill."
             ) from None
+
+    def rendered_for_each(self, context: Context, template: Any) -> list[Any]:
+        """A template rendered for each interval of a run that has several; nothing for any other run."""
+        intervals = taken(context).intervals
+        if len(intervals) < 2:
+            return []
+        each = ({**context, **interval_variables(*bounds)} for bounds in intervals)
+        return [self.render_template(template, cast("Context", variables)) for variables in each]

@@ -59,7 +59,7 @@ def taken(context: Context) -> Taken:
     if start is not None and end is not None:
         return Taken(((start, end),))
     if events := list(_events(context)):
-        found = sorted({bounds for _, extra in events for bounds in _brought(extra)})
+        found = sorted({bounds for _, extra in events for bounds in brought(extra)})
         return Taken(tuple(found), f"of the batches of {', '.join(sorted({name for name, _ in events}))}")
     if newest := _newest_complete(context):
         return Taken((newest,), "the newest complete one of the schedule")
@@ -73,7 +73,7 @@ def _events(context: Context) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield str(getattr(key, "name", key)), event.extra or {}
 
 
-def _brought(extra: Mapping[str, Any]) -> Iterator[Bounds]:
+def brought(extra: Mapping[str, Any]) -> Iterator[Bounds]:
     """The intervals that a load tells of on its asset event: those of its batches, else that of its run."""
     loads = extra.get("loads") or [extra]
     found = [interval for load in loads if (interval := (load.get("batch") or {}).get("interval"))]

@@ -32,7 +32,16 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
-        "sensors": [{"integration-name": name, "python-modules": ["airflow_ingest.sensors.source_file"]}],
+        "sensors": [
+            {
+                "integration-name": name,
+                "python-modules": [
+                    f"airflow_ingest.sensors.{module}"
+                    for module in ("asset", "delta", "source_file", "sql", "upstream")
+                ],
+            }
+        ],
+        "triggers": [{"integration-name": name, "python-modules": ["airflow_ingest.triggers.condition"]}],
         "bundles": [{"integration-name": name, "python-modules": ["airflow_ingest.bundles.pipeline"]}],
         "hooks": [{"integration-name": name, "python-modules": ["airflow_ingest.hooks.spark_delta"]}],
         "extra-links": ["airflow_ingest.operators.links.QualityReportLink"],

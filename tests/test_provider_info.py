@@ -33,7 +33,7 @@ def test_the_entry_point_leads_here_and_names_the_distribution() -> None:
 
 
 def modules() -> Iterator[tuple[str, str]]:
-    for kind in ("operators", "sensors", "hooks", "bundles"):
+    for kind in ("operators", "sensors", "hooks", "bundles", "triggers"):
         for entry in get_provider_info()[kind]:
             yield from ((kind, module) for module in entry["python-modules"])
 
@@ -43,7 +43,7 @@ def test_a_listed_module_exists(kind: str, module: str) -> None:
     assert import_module(module)
 
 
-@pytest.mark.parametrize("kind", ["operators", "sensors", "hooks", "bundles"])
+@pytest.mark.parametrize("kind", ["operators", "sensors", "hooks", "bundles", "triggers"])
 def test_every_public_class_is_in_a_listed_module(kind: str) -> None:
     package = import_module(f"airflow_ingest.{kind}")
 

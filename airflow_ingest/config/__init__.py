@@ -26,9 +26,10 @@ from airflow_ingest.config.rules import (
 )
 from airflow_ingest.config.schedule import AssetSchedule, AssetSet
 from airflow_ingest.config.sql import expression_problem
-from airflow_ingest.config.table import Bronze, Column, DeltaTable, Extract, Jdbc, Silver, Source, Table, Wait
+from airflow_ingest.config.table import Bronze, Column, DeltaTable, Extract, Jdbc, Silver, Source, Table
 from airflow_ingest.config.templates import TemplateError, interval_variables, render
 from airflow_ingest.config.values import format_duration, format_rate, parse_duration, parse_rate
+from airflow_ingest.config.wait import SqlCondition, Wait
 
 __all__ = [
     "AcceptedValuesRule",
@@ -67,6 +68,7 @@ __all__ = [
     "Silver",
     "Source",
     "Spark",
+    "SqlCondition",
     "SqlRule",
     "Table",
     "TemplateError",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, GetJsonSchemaHandler, model_validator
@@ -12,6 +11,7 @@ from pydantic_core import CoreSchema
 from airflow_ingest.config.block import Block
 from airflow_ingest.config.rules import Quality, RelationshipsRule
 from airflow_ingest.config.values import Duration, Email, Lookback, Scalar, wrong
+from airflow_ingest.config.wait import Wait
 
 SchemaPolicy = Literal["evolve", "enforce"]
 KEEP_OTHERS = "*keep"
@@ -105,13 +105,6 @@ class Sla(Block):
 
     within: Duration = Field(description="Counted from the end of the data interval.")
     email: list[Email] = Field([], description="Who is told when it is late.")
-
-
-class Wait(Block):
-    """A sensor before the load; it frees its slot while it waits."""
-
-    timeout: Duration = Field(description="How long the source may be missing before the run fails.")
-    poll: Duration = Field(timedelta(seconds=60), description="How often the sensor looks.")
 
 
 class Bronze(Block):

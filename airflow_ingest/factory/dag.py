@@ -11,6 +11,7 @@ from airflow_ingest.factory.arguments import airflow_arguments
 from airflow_ingest.factory.docs import describe_pipeline
 from airflow_ingest.factory.form import form
 from airflow_ingest.factory.schedule import timetable
+from airflow_ingest.factory.waiting import sensor
 from airflow_ingest.graph import GOLD_GROUP, StepKind
 from airflow_ingest.operators import (
     BronzeIngestOperator,
@@ -25,7 +26,6 @@ from airflow_ingest.operators import (
 )
 from airflow_ingest.operators._spec import Spec
 from airflow_ingest.operators.runs import CHECK_CIRCUIT, RECORD_RUN
-from airflow_ingest.sensors import SourceFileSensor
 
 if TYPE_CHECKING:
     from airflow_ingest.config import Pipeline
@@ -122,10 +122,7 @@ class _Builder:
         return build(self, step, arguments)
 
     def _wait(self, step: Step, arguments: dict[str, Any]) -> BaseOperator:
-        table = self.pipeline.tables[step.target]
-        assert table.wait is not None
-        arguments.update(timeout=table.wait.timeout, poke_interval=table.wait.poll)
-        return SourceFileSensor(files=str(table.source.files), **arguments)
+        return sensor(self.pipeline, step.target, **arguments)
 
     def _ingest(self, step: Step, arguments: dict[str, Any]) -> BaseOperator:
         files = self.pipeline.tables[step.target].source.files

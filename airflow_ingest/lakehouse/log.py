@@ -72,6 +72,14 @@ def history(spark: SparkSession, path: str, limit: int) -> list[Commit]:
     return _from_spark(spark, path, limit) if folder is None else list(_from_files(folder / "_delta_log", limit))
 
 
+def read_log(folder: Any, limit: int) -> list[Commit]:
+    """The last `limit` commits of the table in `folder`, newest first, read without Spark.
+
+    `folder` is a Path, or something that walks and opens like one; none are found where it has no log.
+    """
+    return list(_from_files(folder / "_delta_log", limit))
+
+
 def own_history(spark: SparkSession, path: str) -> list[Commit]:
     """The newest commits, as far back as loads tell of themselves: others' may stand before them."""
     commits = history(spark, path, LOOK_BACK)
@@ -195,7 +203,7 @@ def _shares_files(spark: SparkSession) -> bool:
     return spark.conf.get(SHARED_FILES, "false") == "true"
 
 
-def _from_files(log: Path, limit: int) -> Iterator[Commit]:
+def _from_files(log: Any, limit: int) -> Iterator[Commit]:
     newest = _newest(log)
     for version in range(newest, max(-1, newest - limit), -1):
         try:
@@ -214,7 +222,7 @@ def _from_files(log: Path, limit: int) -> Iterator[Commit]:
         )
 
 
-def _newest(log: Path) -> int:
+def _newest(log: Any) -> int:
     """The newest version in `log`, or -1: found from the last checkpoint on, so that a long log costs no more."""
     try:
         version = int(json.loads((log / "_last_checkpoint").read_text())["version"])
@@ -227,7 +235,7 @@ def _newest(log: Path) -> int:
     return version
 
 
-def _commit_file(log: Path, version: int) -> Path:
+def _commit_file(log: Any, version: int) -> Any:
     return log / f"{version:020d}.json"
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_ingest._context import run_info
 from airflow_ingest._form import full_refresh
 from airflow_ingest._interval import taken
-from airflow_ingest.config import interval_variables
 from airflow_ingest.operators._base import LakehouseOperator, plain_errors
 from airflow_ingest.operators._pins import TaskPins
 from airflow_ingest.operators._spec import Spec, table_spec
@@ -41,12 +40,13 @@ class BronzeIngestOperator(LakehouseOperator):
         super().__init__(**kwargs)
         self.spec = table_spec(spec, self.table)
         self.files = files or self.spec.model.source.files
-        self._files_template = self.files
+        self._files_for_each: list[str | None] = []
 
     def render_template_fields(self, context: Context, jinja_env: Environment | None = None) -> None:
         """Render the template fields, `files` anew for each of the run's batches too: see `execute`."""
-        self._files_template = self.files
+        template = self.files
         super().render_template_fields(context, jinja_env)
+        self._files_for_each = self.rendered_for_each(context, template)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Load the batch of this run; raises AirflowSkipException if there is nothing that this run should load.
@@ -93,13 +93,10 @@ class BronzeIngestOperator(LakehouseOperator):
         """Each batch that the run loads: who asks for it, its files, and where its plan is kept."""
         from airflow_ingest.lakehouse import Interval
 
-        intervals = taken(context).intervals
-        if self.spec.model.extract.mode != "interval" or len(intervals) < 2:
+        if self.spec.model.extract.mode != "interval" or not (each := self._files_for_each):
             yield run, self.files, TaskPins(context)
             return
-        for start, end in intervals:
-            variables = cast("Context", {**context, **interval_variables(start, end)})
-            files = self.render_template(self._files_template, variables) if self._files_template else None
+        for (start, end), files in zip(taken(context).intervals, each, strict=True):
             part = run.model_copy(update={"interval": Interval(start=start, end=end)})
             yield part, files, TaskPins(context, f"{start.isoformat()}/")
 

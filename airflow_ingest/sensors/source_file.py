@@ -2,97 +2,66 @@
 
 from __future__ import annotations
 
-import glob
-from collections.abc import Iterable
-from itertools import islice, takewhile
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
-from airflow.sdk import BaseSensorOperator, ObjectStoragePath
-from airflow.sdk.exceptions import AirflowSensorTimeout
+from airflow.sdk import BaseSensorOperator
 
-from airflow_ingest._context import IntervalTemplates
+from airflow_ingest.sensors._waiting import Asking
+from airflow_ingest.sensors.files import surroundings
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from jinja2 import Environment
 
-_SHOWN = 5
 
-
-class SourceFileSensor(IntervalTemplates, BaseSensorOperator):
+class SourceFileSensor(Asking, BaseSensorOperator):
     """Wait until a source's files are there, without a slot while it waits.
 
-    :param files: a path or a glob on this machine, or a URL that Airflow's ObjectStoragePath can read; templated from
-        the run's data interval
-    :param timeout: how long to wait (seconds or a timedelta) before the task fails for good
+    :param files: a path or a glob on this machine, or a URL that Airflow's ObjectStoragePath can read; or several, all
+        of which must be there; templated from the run's data interval, from each of them if the run has several
+    :param marker: the name of a file that must lie in the folder of the files too, such as `_SUCCESS`
+    :param timeout: how long to wait (seconds or a timedelta)
+    :param on_timeout: what then: `fail` for good, `skip` what is below, or `go_on` without
     :param poke_interval: how long to wait between two looks (seconds or a timedelta)
     :param mode: `reschedule` frees the slot between two looks, `poke` keeps it
+    :param deferrable: wait in the triggerer
     :param conn_id: the Airflow connection for a URL
     """
 
     template_fields = ("files",)
     ui_color = "#e6f1f2"
+    condition = "airflow_ingest.sensors.files:all_there"
 
-    def __init__(self, *, files: str, mode: str = "reschedule", conn_id: str | None = None, **kwargs: Any) -> None:
-        super().__init__(mode=mode, **kwargs)
-        self.files = files
+    def __init__(
+        self, *, files: str | Sequence[str], marker: str | None = None, conn_id: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.files = files if isinstance(files, str) else list(files)
+        self.marker = marker
         self.conn_id = conn_id
 
-    def poke(self, context: Context) -> bool:
-        """Look once."""
-        found = list(islice(self._found(), _SHOWN))
-        self.log.info("%s: %s", self.files, ", ".join(map(str, found)) if found else "not there yet")
-        return bool(found)
+    def render_template_fields(self, context: Context, jinja_env: Environment | None = None) -> None:
+        """Render the template fields, of a run with several intervals for each of them."""
+        template = self.files
+        super().render_template_fields(context, jinja_env)
+        if each := self.rendered_for_each(context, template):
+            self.files = [file for files in each for file in _listed(files)]
 
-    def execute(self, context: Context) -> Any:
-        """Wait; raises AirflowSensorTimeout with the path that was looked for and with what is there instead."""
-        try:
-            return super().execute(context)
-        except AirflowSensorTimeout:
-            raise AirflowSensorTimeout(
-                f"{self.files} is still not there after {self.timeout:.0f} s. {self._surroundings()} If the file comes "
-                "later, raise `wait.timeout`; if it comes elsewhere, correct `source.files`; then clear this task."
-            ) from None
+    def question(self, context: Context) -> dict[str, Any]:
+        """What the function is asked."""
+        return {"files": _listed(self.files), "marker": self.marker, "conn_id": self.conn_id}
 
-    def _found(self) -> Iterable[Path | ObjectStoragePath]:
-        path = _local(self.files)
-        if path is None:
-            return _remote(self.files, self.conn_id)
-        if path.exists():
-            return _visible(path.iterdir()) if path.is_dir() else [path]
-        return _visible(map(Path, glob.iglob(str(path), recursive=True)))  # noqa: PTH207
-
-    def _surroundings(self) -> str:
-        path = _local(self.files)
-        if path is None:
-            return ""
-        folder = next(parent for parent in path.parents if parent.is_dir())
-        names = sorted(entry.name for entry in folder.iterdir())
-        if not names:
-            return f"The nearest folder, {folder}, is empty."
-        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        return f"The nearest folder, {folder}, holds {', '.join(names[:_SHOWN])}{more}."
+    def missing(self) -> str:
+        """The path that was looked for, and what is there instead."""
+        files = _listed(self.files)
+        marked = f" with {self.marker}" if self.marker else ""
+        return (
+            f"{', '.join(files)}{marked} is still not there after {self.timeout:.0f} s. {surroundings(files[0])} If "
+            "the file comes later, raise `wait.timeout`; if it comes elsewhere, correct `source.files`; then clear "
+            "this task."
+        )
 
 
-def _local(files: str) -> Path | None:
-    if files.startswith("file:"):
-        return Path(unquote(urlsplit(files).path))
-    return None if "://" in files else Path(files).expanduser().absolute()
-
-
-def _visible(paths: Iterable[Path]) -> Iterable[Path]:
-    return (path for path in paths if path.is_file() and not path.name.startswith((".", "_")))
-
-
-def _remote(files: str, conn_id: str | None) -> Iterable[ObjectStoragePath]:
-    parts = files.split("/")
-    fixed = list(takewhile(lambda part: not glob.has_magic(part), parts))
-    path = ObjectStoragePath("/".join(fixed), conn_id=conn_id)
-    if len(fixed) < len(parts):
-        found: Iterable[ObjectStoragePath] = path.glob("/".join(parts[len(fixed) :]))
-    elif path.is_dir():
-        found = path.iterdir()
-    else:
-        found = [path]
-    return (entry for entry in found if entry.is_file() and not entry.name.startswith((".", "_")))
+def _listed(files: str | Sequence[str]) -> list[str]:
+    return [files] if isinstance(files, str) else list(files)

@@ -22,10 +22,10 @@ def check_delta(delta: dict[str, Any], at: KeyPath, report: Report, mode: Any) -
             (*at, "starting_version"), f"starting_version has no use with extract mode {mode}", hint, at_key=True
         )
     check_either(delta, ("table", "path"), DeltaTable, at, report)
-    if isinstance(table := delta.get("table"), str) and (problem := _table_problem(table)):
+    if isinstance(table := delta.get("table"), str) and (problem := table_problem(table)):
         report.add((*at, "table"), *problem)
-    if isinstance(path := delta.get("path"), str):
-        _check_path(path, (*at, "path"), report)
+    if isinstance(path := delta.get("path"), str) and (problem := path_problem(path)):
+        report.add((*at, "path"), *problem)
     check_list(delta, "columns", at, report, None)
     for index, name in texts(delta, "columns"):
         if name.casefold() in _KEPT:
@@ -61,14 +61,17 @@ def check_foreign(tables: dict[str, Any], gold: dict[str, Any], report: Report) 
             report.add(path, f"this pipeline writes {quote(read)} itself, and a source is read before", hint)
 
 
-def _check_path(path: str, at: KeyPath, report: Report) -> None:
+def path_problem(path: str) -> tuple[str, str] | None:
+    """What is wrong with where a Delta table lies, and a hint."""
     if not path.strip():
-        report.add(at, "must not be empty", "Write the folder or URL of a Delta table.")
-    elif "{{" in path or "{%" in path:
-        report.add(at, "Jinja is rendered in source.files only", "The run's interval is what `extract` takes.")
+        return "must not be empty", "Write the folder or URL of a Delta table."
+    if "{{" in path or "{%" in path:
+        return "Jinja is rendered in source.files only", "The run's interval is what `extract` takes."
+    return None
 
 
-def _table_problem(table: str) -> tuple[str, str] | None:
+def table_problem(table: str) -> tuple[str, str] | None:
+    """What is wrong with the name of a table of the lake, and a hint."""
     layer, dot, name = table.partition(".")
     if not dot or "." in name or "/" in table:
         hint = "Write its layer and its name, such as silver.orders; for a table elsewhere, path."

@@ -43,7 +43,7 @@ def check_pipeline(data: dict[str, Any], report: Report, stem: str) -> None:
                 ("tables", name), '"gold" is the name of the group of gold tables', "Choose another.", at_key=True
             )
         if isinstance(table, dict):
-            check_table(table, ("tables", name), report, schedule=schedule)
+            check_table(table, ("tables", name), report, schedule=schedule, pipeline=str(data.get("pipeline")))
     gold = block(data, "gold")
     check_foreign(tables, gold, report)
     lake = _lake(tables, gold)

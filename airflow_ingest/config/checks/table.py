@@ -10,6 +10,7 @@ from airflow_ingest.config.checks.names import Names
 from airflow_ingest.config.checks.options import check_options
 from airflow_ingest.config.checks.rules import check_rules
 from airflow_ingest.config.checks.silver import check_silver, check_text_order, silver_columns
+from airflow_ingest.config.checks.wait import check_wait
 from airflow_ingest.config.report import Report, block, is_absent
 from airflow_ingest.config.served import check_served
 from airflow_ingest.config.table import Source
@@ -19,10 +20,13 @@ SOURCES = ("files", "jdbc", "rest", "kafka", "delta")
 _WITHOUT_INTERVALS = ("@once", "@continuous")
 
 
-def check_table(table: dict[str, Any], at: KeyPath, report: Report, *, schedule: Any = None) -> None:
+def check_table(
+    table: dict[str, Any], at: KeyPath, report: Report, *, schedule: Any = None, pipeline: str = ""
+) -> None:
     """Check one table's plain data.
 
     :param schedule: the pipeline's schedule as the file has it.
+    :param pipeline: the pipeline's name.
     """
     source = block(table, "source")
     kinds = [kind for kind in SOURCES if source.get(kind) is not None]
@@ -30,8 +34,9 @@ def check_table(table: dict[str, Any], at: KeyPath, report: Report, *, schedule:
         _check_source(source, kinds, block(table, "extract").get("mode", "interval"), at, report)
     _check_extract(table, kinds, at, report, schedule)
     check_served("Table", table, at, report)
-    if table.get("wait") and kinds and "files" not in kinds:
-        report.add((*at, "wait"), f"wait looks for files, and the source is {kinds[0]}", "Remove it.", at_key=True)
+    if isinstance(table.get("wait"), dict):
+        first = kinds[0] if kinds else ""
+        check_wait(table["wait"], (*at, "wait"), report, source=first, pipeline=pipeline)
     silver, quality = table.get("silver"), block(table, "quality")
     columns: Names | None = None
     if isinstance(silver, dict):
