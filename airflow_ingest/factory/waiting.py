@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_ingest.lakehouse.lake import Lake
-
 if TYPE_CHECKING:
     from airflow.sdk import BaseSensorOperator
 
@@ -31,8 +29,8 @@ def _sensor(pipeline: Pipeline, table: str, wait: Wait, arguments: dict[str, Any
     if wait.sql is not None:
         return sensors.SqlConditionSensor(conn_id=wait.sql.conn_id, sql=wait.sql.query, **arguments)
     if wait.delta is not None:
-        lake = Lake(pipeline.lake, pipeline.pipeline)
-        path = wait.delta if "/" in wait.delta else lake.path(*wait.delta.split(".", 1))
-        return sensors.DeltaTableSensor(path=path, loaded=lake.bronze(table), **arguments)
+        lake = pipeline.lake.rstrip("/")
+        path = wait.delta if "/" in wait.delta else f"{lake}/{wait.delta.replace('.', '/', 1)}"
+        return sensors.DeltaTableSensor(path=path, loaded=f"{lake}/bronze/{table}", **arguments)
     files = wait.files or str(pipeline.tables[table].source.files)
     return sensors.SourceFileSensor(files=files, marker=wait.marker, **arguments)

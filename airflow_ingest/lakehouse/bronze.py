@@ -104,6 +104,7 @@ def ingest_bronze(
         version=commit.version,
         rows=RowCounts(read=read, inserted=read),
         rescued=found.rescued,
+        replaced=commit.metrics.get("numDeletedRows", 0),
         seconds=time.monotonic() - started,
         pending=_pending(spark, lake, name, table, run, batch),
     )

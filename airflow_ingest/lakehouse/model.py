@@ -220,7 +220,8 @@ class RuleResult(Value):
 class LoadResult(Value):
     """What one load of one table did.
 
-    `rescued` counts rows of bronze in which something did not fit its column; `rules` are those that a gold table was
+    `rescued` counts rows of bronze in which something did not fit its column; `replaced` those of an earlier load of
+    the batch that gave way to it there, as far as Delta has counted them; `rules` are those that a gold table was
     judged by.
     """
 
@@ -234,6 +235,7 @@ class LoadResult(Value):
     watermark_to: AwareDatetime | None = None
     rows: RowCounts = RowCounts()
     rescued: int = 0
+    replaced: int = 0
     seconds: float = 0.0
     pending: tuple[Batch, ...] = ()
     rules: tuple[RuleResult, ...] = ()

@@ -21,10 +21,11 @@ def describe(result: LoadResult) -> str:
     rows = ", ".join(f"{count} {name}" for name, count in result.rows.to_dict().items() if count)
     version = "" if result.version is None else f", version {result.version}"
     rescued = f", {result.rescued} of them with rescued data" if result.rescued else ""
+    replaced = f", in place of {result.replaced} rows" if result.replaced else ""
     reason = f" ({result.reason})" if result.reason else ""
     line = (
         f"{result.step} {result.table}{_of(result.batch)}: {result.status}{reason}; "
-        f"rows: {rows or 'none'}{rescued}{version}; {result.seconds:.1f} s"
+        f"rows: {rows or 'none'}{rescued}{replaced}{version}; {result.seconds:.1f} s"
     )
     return "\n".join([line, rule_table(result.rules)] if result.rules else [line])
 

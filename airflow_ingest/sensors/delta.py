@@ -76,11 +76,11 @@ def _is_load(commit: Commit) -> bool:
 
 def _is_newer(newest: Commit, last: Commit, path: str) -> bool:
     versions = last.metadata["batch"].get("versions")
-    if versions and versions["path"] == path:
+    if versions and versions["path"] == str(_folder(path)):
         return newest.version > int(versions["to"])
     return newest.at is not None and last.at is not None and newest.at > last.at
 
 
 def _folder(path: str) -> Any:
     local = path.removeprefix("file://") if path.startswith("file:///") else path
-    return ObjectStoragePath(local) if "://" in local else Path(local).expanduser()
+    return ObjectStoragePath(local.rstrip("/")) if "://" in local else Path(local).expanduser().absolute()

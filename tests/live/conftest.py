@@ -1,10 +1,11 @@
 """One Airflow for all live tests of a module."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ import pytest
 
 from airflow_ingest.runtime import ServerStatus
 from airflow_ingest.testing import LocalAirflow
+from tests.postgres import Postgres
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -72,17 +74,25 @@ class Site:
 
 
 @contextmanager
-def running(folder: Path, **airflow: Any) -> Iterator[Site]:
+def running(
+    folder: Path, *, loader: bool = True, env: Mapping[str, str] | None = None, **airflow: Any
+) -> Iterator[Site]:
     """An Airflow with nothing but the loader that users copy; its tasks share the test run's Spark.
 
-    `airflow` are further arguments of `LocalAirflow`.
+    Without `loader` the folder of pipelines is a PipelineDagBundle. `env` are more environment variables, and `airflow`
+    further arguments of `LocalAirflow`.
     """
     dags, landing, lake = (folder / name for name in ("dags", "landing", "lake"))
     dags.mkdir()
     landing.mkdir()
-    shutil.copy(REPOSITORY / "dags" / "ingest_loader.py", dags)
     names = {"LANDING_ROOT": landing, "LAKE_ROOT": lake, "AIRFLOW_INGEST_HOME": os.environ["AIRFLOW_INGEST_HOME"]}
-    env = {name: str(value) for name, value in names.items()}
+    env = {**{name: str(value) for name, value in names.items()}, **(env or {})}
+    if loader:
+        shutil.copy(REPOSITORY / "dags" / "ingest_loader.py", dags)
+    else:
+        kwargs = {"path": str(dags), "refresh_interval": 2}
+        bundle = {"name": "pipelines", "classpath": "airflow_ingest.bundles.PipelineDagBundle", "kwargs": kwargs}
+        env["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"] = json.dumps([bundle])
     with LocalAirflow(folder / "airflow", dags, env=env, **airflow) as local:
         yield Site(local, dags, landing, lake)
     assert local.processes() == []
@@ -99,4 +109,16 @@ def site(tmp_path_factory: pytest.TempPathFactory, spark_server: ServerStatus) -
 def busy_site(tmp_path_factory: pytest.TempPathFactory, spark_server: ServerStatus) -> Iterator[Site]:
     """An Airflow that runs what is due as well, many tasks at once."""
     with running(tmp_path_factory.mktemp("busy"), schedule=True, parallelism=6) as site:
+        yield site
+
+
+@pytest.fixture(scope="module")
+def postgres_site(
+    tmp_path_factory: pytest.TempPathFactory, spark_server: ServerStatus, postgres: Postgres
+) -> Iterator[Site]:
+    """An Airflow on Postgres that runs what is due, with its pipelines from a PipelineDagBundle."""
+    folder = tmp_path_factory.mktemp("postgres")
+    env = {"AIRFLOW_CONN_DESK": json.dumps({"conn_type": "sqlite", "host": str(folder / "desk.db")})}
+    database = postgres.database(folder.name)
+    with running(folder, loader=False, env=env, database=database, parallelism=6) as site:
         yield site
