@@ -160,7 +160,7 @@ def test_names_that_are_taken_are_refused(folder: Path, bundle: Bundle) -> None:
 def test_a_task_reads_its_own_file_alone(
     folder: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from airflow.sdk.definitions.context import _airflow_parsing_context_manager as parsing
+    from airflow.sdk.definitions._internal.dag_parsing_context import _airflow_parsing_context_manager as parsing
 
     drop(folder, "bad.yaml", "pipeline: [broken\n")
     (folder / "mine.py").write_text("HERE = True\n")

@@ -349,7 +349,7 @@ def _backfilled_from_the_shell(site: Site, reprocess: str) -> None:
             "airflow",
             "backfill",
             "create",
-            *(f"--{key}={value}" for key, value in options.items()),
+            *options,
         ],
         env=site.airflow.environment(),
         cwd=site.airflow.home,

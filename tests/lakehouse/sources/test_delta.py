@@ -342,3 +342,19 @@ def test_silver_of_one_pipeline_is_followed_by_another(bench: Workbench) -> None
     assert status.silver
     assert status.silver.last
     assert (status.silver.last.rows, status.waiting) == (1, ())
+
+
+@pytest.mark.slow
+def test_a_run_that_begins_anew_takes_the_table_as_it_is(bench: Workbench, sales: Sales) -> None:
+    table = follower(silver=FOLLOW, starting_version=1)
+    sales.insert((1, 10))
+    sales.load(table)
+    sales.insert((2, 20))
+    anew = run(2, "live").model_copy(update={"anew": True})
+
+    loaded = ingest_bronze(bench.spark, bench.lake, "orders", table, anew)
+
+    assert versions(loaded) == (None, 2, 2)
+    assert loaded.rows.read == 2
+    sales.insert((3, 30))
+    assert versions(sales.ingest(table, day=3)) == (2, 3, 3)

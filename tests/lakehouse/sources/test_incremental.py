@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from airflow_ingest.lakehouse import ingest_bronze
 from airflow_ingest.lakehouse.batches import pending_batches
 from airflow_ingest.lakehouse.ledger import Ledger
 from tests.lakehouse.conftest import Workbench, csv_table, run
@@ -130,3 +131,24 @@ def test_files_whose_rows_a_restore_took_away_are_new_again(bench: Workbench, li
     bench.spark.sql(f"RESTORE TABLE delta.`{bench.lake.bronze('orders')}` TO VERSION AS OF {version}").collect()
     assert names(live(3)) == ["b.csv"]
     assert bronze(bench) == [("1", "1"), ("2", "2")]
+
+
+@pytest.mark.slow
+def test_a_run_that_begins_anew_reads_every_file_and_changes_what_differs(bench: Workbench, live: Any) -> None:
+    bench.write("a.csv", f"{HEAD}1,1,a\n2,2,a\n")
+    live(1)
+    bench.sql(f"DELETE FROM delta.`{bench.lake.silver('orders')}` WHERE id = 2")
+    bench.write("b.csv", f"{HEAD}3,3,b\n")
+    anew = run(2, "live").model_copy(update={"anew": True})
+    files = f"{bench.landing}/*.csv"
+
+    loaded = ingest_bronze(bench.spark, bench.lake, "orders", TABLE, anew, files=files)
+
+    assert names(loaded) == ["a.csv", "b.csv"]
+    merged = bench.merge(TABLE, bench.gate(TABLE, loaded, 2), 2)
+    assert (merged.rows.inserted, merged.rows.read) == (2, 3)
+    assert bench.rows(bench.lake.silver("orders"), "id") == [(1,), (2,), (3,)]
+    assert live(3).status == "skipped", "the next run goes on from there"
+    keyless = csv_table({"load": "append", "keys": [], "sequence_by": []}, extract={"mode": "incremental"})
+    refused = ingest_bronze(bench.spark, bench.lake, "orders", keyless, anew, files=files)
+    assert "has no silver that goes by keys" in refused.reason

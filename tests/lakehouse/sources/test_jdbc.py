@@ -222,3 +222,22 @@ def test_what_is_wrong_is_told_without_the_password(
     assert not history(bench.spark, bench.lake.bronze("orders"), 1)
     for file in spark_server.log.parent.glob("server.*"):
         assert PASSWORD not in file.read_text(errors="replace")
+
+
+@pytest.mark.slow
+def test_a_run_that_begins_anew_reads_all_and_never_takes_the_watermark_back(
+    bench: Workbench, postgres: Postgres, shop: Database, ingest: Callable[..., LoadResult]
+) -> None:
+    columns = {"id": "int", "updated_at": "timestamp"}
+    silver = {"columns": columns, "keys": ["id"], "sequence_by": ["updated_at"]}
+    table = orders({"mode": "incremental", "cursor": "updated_at"}, silver, where="id IS NOT NULL")
+    ingest(table)
+    postgres.run("""DELETE FROM "Orders" WHERE id = 3""")
+    anew = run(2, "live").model_copy(update={"anew": True})
+
+    loaded = ingest_bronze(bench.spark, bench.lake, "orders", table, anew, database=shop)
+
+    assert loaded.rows.read == 2
+    assert loaded.batch
+    assert loaded.batch.watermark
+    assert loaded.batch.watermark.value == "2026-01-02 00:00:00.000000+00:00"
