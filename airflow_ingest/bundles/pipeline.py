@@ -62,8 +62,11 @@ class PipelineDagBundle(BaseDagBundle):
 
     @property
     def path(self) -> Path:
-        """The bundle's own folder, with what Airflow imports."""
-        return Path(self.base_dir)
+        """The bundle's own folder, with what Airflow imports.
+
+        Airflow's folder for bundles is shared by all Airflows of a machine, unless they are told otherwise.
+        """
+        return Path(self.base_dir) / _digest(repr((str(self._source), self._options)).encode())[:12]
 
     def get_current_version(self) -> None:
         """None: the files are what they are now."""

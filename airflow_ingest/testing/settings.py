@@ -84,7 +84,12 @@ def _sections(
         "api_auth": {"jwt_secret": secret["jwt"]},
         "logging": {"base_log_folder": home / "logs" / "tasks"},
         "scheduler": {"scheduler_idle_sleep_time": 0.1, "use_job_schedule": schedule},
-        "dag_processor": {"refresh_interval": 2, "min_file_process_interval": 5, "parsing_processes": 1},
+        "dag_processor": {
+            "refresh_interval": 2,
+            "min_file_process_interval": 5,
+            "parsing_processes": 1,
+            "dag_bundle_storage_path": home / "bundles",
+        },
         "usage_data_collection": {"enabled": False},
     }
 

@@ -157,6 +157,14 @@ def test_names_that_are_taken_are_refused(folder: Path, bundle: Bundle) -> None:
     assert f"{folder / 'tidy.yaml'}:1:1: pipeline: tidy is the id of the DAG" in found.import_errors["tidy.yaml.py"]
 
 
+def test_two_airflows_of_a_machine_keep_apart(bundle: Bundle, folder: Path) -> None:
+    from airflow_ingest.bundles import PipelineDagBundle
+
+    other = PipelineDagBundle(name="pipelines", path=str(folder.parent))
+
+    assert len({bundle().path, bundle().path, bundle(by_hand=None).path, other.path}) == 3
+
+
 def test_a_task_reads_its_own_file_alone(
     folder: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

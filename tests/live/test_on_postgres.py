@@ -77,7 +77,7 @@ tables:
   skipped: {wait: {timeout: 3s, poll: 1s, mode: deferrable, files: "${LANDING_ROOT}/never", on_timeout: skip}}
   gone_on: {wait: {timeout: 3s, poll: 1s, files: "${LANDING_ROOT}/never", on_timeout: go_on}}
 """
-DAYS = [datetime(2026, 1, day, tzinfo=timezone.utc) for day in range(1, 6)]
+DAYS = [datetime(2026, 1, day, tzinfo=timezone.utc) for day in range(1, 4)]
 CHROMIUM = which("chromium") or which("google-chrome")
 WHO_AND_WHEN = ("_ingested_at", "_ingested_by", "_run_id", "_bronze_ingestion_timestamp", "_batch_order", "_sequence")
 
@@ -105,14 +105,14 @@ def test_a_dropped_file_shows_and_a_bad_one_says_where(postgres_site: Site) -> N
 
 def test_backfills_by_rest_and_from_the_command_line(postgres_site: Site, tmp_path: Path) -> None:
     site, api = postgres_site, postgres_site.airflow.api
-    for day in (*DAYS[:2], *DAYS[3:]):
+    for day in DAYS[:2]:
         _land(site, day, amount=10)
     site.land("prices/one.csv", "id,price\n1,5\n2,6\n")
     api.unpause("shop")
 
     api.backfill("shop", DAYS[0], DAYS[-1], max_active_runs=3)
     runs = _all_over(site, len(DAYS))
-    assert [run.state for run in runs] == ["success", "success", "failed", "success", "success"], "one has no file"
+    assert [run.state for run in runs] == ["success", "success", "failed"], "one has no file"
 
     _land(site, DAYS[2], amount=20)
     _backfilled_from_the_shell(site, "failed")
@@ -128,7 +128,7 @@ def test_backfills_by_rest_and_from_the_command_line(postgres_site: Site, tmp_pa
     assert (loaded["rows"]["read"], loaded["replaced"]) == (2, 3)
     assert "in place of 3 rows" in api.log("shop", second, "orders.ingest_bronze", 2)
     rows = api.xcom("shop", second, "orders.merge_silver")["rows"]
-    assert (rows["inserted"], rows["updated"], rows["retracted"]) == (1, 0, 1), rows
+    assert (rows["inserted"], rows["updated"], rows["retracted"]) == (1, 1, 1), rows
 
     with site.airflow.spark() as spark:
         assert _state(spark, site.lake) == _state(spark, _clean_pass(site, tmp_path))
@@ -171,12 +171,12 @@ def test_a_full_refresh_reads_what_was_read_before(postgres_site: Site) -> None:
 def test_the_form_of_the_ui_loads_an_interval_of_some_tables(postgres_site: Site, page: Any, tmp_path: Path) -> None:
     site, api = postgres_site, postgres_site.airflow.api
     before = {run.run_id for run in api.runs("shop")}
-    _land(site, DAYS[4], amount=55)
+    _land(site, DAYS[2], amount=55)
     page.goto(f"{site.airflow.url}/dags/shop")
     page.get_by_role("button", name="Trigger").first.click()
     page.get_by_text("Interval from").first.wait_for()
-    page.locator("#element_interval_from").fill("2026-01-05T00:00")
-    page.locator("#element_interval_to").fill("2026-01-06T00:00")
+    page.locator("#element_interval_from").fill("2026-01-03T00:00")
+    page.locator("#element_interval_to").fill("2026-01-04T00:00")
     tables = page.locator("#element_tables input").first
     tables.click()
     tables.fill("orders")
@@ -190,7 +190,7 @@ def test_the_form_of_the_ui_loads_an_interval_of_some_tables(postgres_site: Site
     assert run.state == "success", site.failures("shop")
     result = api.xcom("shop", run.run_id, "orders.merge_silver")
     assert result["interval"]["origin"] == "asked for in the form"
-    assert result["batch"]["interval"] == {"start": "2026-01-05T00:00:00Z", "end": "2026-01-06T00:00:00Z"}
+    assert result["batch"]["interval"] == {"start": "2026-01-03T00:00:00Z", "end": "2026-01-04T00:00:00Z"}
     assert result["rows"]["updated"] == 3
     states = {task.task_id: task.state for task in api.tasks("shop", run.run_id)}
     assert states["prices.ingest_bronze"] == "skipped"
@@ -234,7 +234,7 @@ def test_a_pipeline_that_follows_takes_the_batches_of_the_other(postgres_site: S
         runs = api.runs("follower")
         return all(run.finished for run in runs) and len(_brought(site)) == 2
 
-    _wait(site, both, "the runs that follow", 240)
+    _wait(site, both, "the runs that follow", 900)
     assert {run.run_type for run in api.runs("follower")} == {"asset_triggered"}
     assert {run.state for run in api.runs("follower")} == {"success"}, site.failures("follower")
     assert _brought(site) == {"2026-01-02", "2026-01-03"}
@@ -262,7 +262,7 @@ def test_waiting_for_all_that_can_be_waited_for(postgres_site: Site) -> None:
         patient = {waiting.pop("skipped")} == {"skipped"} and set(waiting.values()) == {"deferred"}
         return patient and states()["gone_on.merge_silver"] == "success"
 
-    _wait(site, at_rest, "the sensors to wait", 120)
+    _wait(site, at_rest, "the sensors to wait", 600)
     assert states()["asset.wait_for_source"] in ("up_for_reschedule", "running", "scheduled", "queued")
     assert states()["skipped.ingest_bronze"] == "skipped"
     assert states()["delta.wait_for_source"] in ("success", "running"), "a run for a date waits for a table to be there"
@@ -313,7 +313,7 @@ def _over(site: Site, dag_id: str, run: DagRun) -> DagRun:
     def found() -> DagRun:
         return next(other for other in site.airflow.api.runs(dag_id) if other.run_id == run.run_id)
 
-    _wait(site, lambda: found().finished, f"{run.run_id} of {dag_id}", 240)
+    _wait(site, lambda: found().finished, f"{run.run_id} of {dag_id}", 900)
     return found()
 
 
@@ -321,7 +321,7 @@ def _all_over(site: Site, count: int) -> list[DagRun]:
     def runs() -> list[DagRun]:
         return [run for run in site.airflow.api.runs("shop") if run.run_type == "backfill"]
 
-    _wait(site, lambda: len(runs()) == count and all(run.finished for run in runs()), "the backfill", 300)
+    _wait(site, lambda: len(runs()) == count and all(run.finished for run in runs()), "the backfill", 900)
     return runs()
 
 
@@ -334,7 +334,7 @@ def _repeated(site: Site, before: list[DagRun], count: int = 1) -> list[DagRun]:
             run for run in site.airflow.api.runs("shop") if run.run_id in since and run.started != since[run.run_id]
         ]
 
-    _wait(site, lambda: len(anew()) == count and all(run.finished for run in anew()), "the repeated runs", 300)
+    _wait(site, lambda: len(anew()) == count and all(run.finished for run in anew()), "the repeated runs", 900)
     return anew()
 
 

@@ -37,6 +37,14 @@ def test_a_path_with_a_percent_sign_survives(tmp_path: Path) -> None:
     assert _written(tmp_path / "home")["core"]["dags_folder"] == str(dags)
 
 
+def test_the_database_is_sqlite_unless_another_is_given(tmp_path: Path) -> None:
+    url = "postgresql+psycopg2://me:a%2Fb@127.0.0.1/airflow"
+    write_settings(tmp_path / "one", tmp_path, port=1, parallelism=1, schedule=True)
+    write_settings(tmp_path / "two", tmp_path, port=1, parallelism=1, schedule=True, database=url)
+    assert _written(tmp_path / "one")["database"]["sql_alchemy_conn"] == f"sqlite:///{tmp_path}/one/airflow.db"
+    assert _written(tmp_path / "two")["database"]["sql_alchemy_conn"] == url
+
+
 def test_airflow_listens_on_loopback_alone(tmp_path: Path) -> None:
     write_settings(tmp_path / "home", tmp_path, port=4711, parallelism=1, schedule=False)
     written = _written(tmp_path / "home")
