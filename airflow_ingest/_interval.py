@@ -21,12 +21,14 @@ Bounds = tuple[datetime, datetime]
 class Taken:
     """The data intervals of a run, oldest first, and how it came by them.
 
-    There are several only where another pipeline brought several batches before the run began.
+    There are several only where another pipeline brought several batches before the run began, and none where the run
+    follows a replay of dead letters alone (`replay`), which belong to many batches.
     """
 
     intervals: tuple[Bounds, ...] = ()
     origin: str = "its own"
     asked: bool = False
+    replay: bool = False
 
     @property
     def bounds(self) -> Bounds | None:
@@ -60,7 +62,8 @@ def taken(context: Context) -> Taken:
         return Taken(((start, end),))
     if events := list(_events(context)):
         found = sorted({bounds for _, extra in events for bounds in brought(extra)})
-        return Taken(tuple(found), f"of the batches of {', '.join(sorted({name for name, _ in events}))}")
+        origin = f"of the batches of {', '.join(sorted({name for name, _ in events}))}"
+        return Taken(tuple(found), origin, replay=not found and any("replayed" in extra for _, extra in events))
     if newest := _newest_complete(context):
         return Taken((newest,), "the newest complete one of the schedule")
     return Taken(origin="the run has no date")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from airflow_ingest._context import run_info
 from airflow_ingest._form import full_refresh
@@ -80,6 +80,11 @@ class BronzeIngestOperator(LakehouseOperator):
         """Who asks for the load. Increments that begin anew belong to no interval, whatever the run has."""
         run, mode = run_info(context, self.pipeline, part=self._part(context)), self.spec.model.extract.mode
         if run.interval is None and mode == "interval":
+            if taken(context).replay:
+                raise AirflowSkipException(
+                    f"tables.{self.table} loads data intervals, and this run follows a replay of dead letters, which "
+                    "tells none. Backfill the days whose rows were replayed."
+                )
             raise AirflowFailException(
                 f"tables.{self.table} loads a data interval (`extract: {{mode: interval}}`), and this run has none: it "
                 "was triggered without a logical date, and neither a cron schedule nor another pipeline's batch gives "

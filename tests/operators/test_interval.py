@@ -39,11 +39,14 @@ def with_params(context: Context, **params: Any) -> Context:
 
 def after(context: Context, **events: list[dict[str, Any]]) -> Context:
     """The context of a run that these assets' events have triggered."""
-    found = [
-        (SimpleNamespace(name=name), [SimpleNamespace(extra=extra) for extra in extras])
+    from airflow.sdk.execution_time.context import TriggeringAssetEventsAccessor
+
+    found: list[Any] = [
+        SimpleNamespace(asset=SimpleNamespace(name=name, uri=name), extra=extra, source_aliases=[])
         for name, extras in events.items()
+        for extra in extras
     ]
-    return cast("Context", {**context, "triggering_asset_events": SimpleNamespace(items=lambda: found)})
+    return cast("Context", {**context, "triggering_asset_events": TriggeringAssetEventsAccessor.build(found)})
 
 
 def batch(start: datetime, end: datetime) -> dict[str, Any]:
@@ -97,6 +100,17 @@ def test_a_run_that_others_triggered_takes_their_batches(
     parts = list(ingest._parts(context, run_info(context)))
     assert [files for _, files, _ in parts] == ["in/2013-01-05.csv", "in/2013-01-06.csv"]
     assert [part.interval and part.interval.start for part, _, _ in parts] == [DAY, NEXT]
+
+
+def test_a_run_that_follows_what_tells_no_interval(ingest: BronzeIngestOperator, make_context: MakeContext) -> None:
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+    context = make_context(ingest, run_type="asset_triggered", interval=None)
+
+    with pytest.raises(AirflowSkipException, match="follows a replay of dead letters"):
+        ingest._run(after(context, one=[{"replayed": 3}]))
+    with pytest.raises(AirflowFailException, match="loads a data interval"):
+        ingest._run(after(context, one=[{}]))
 
 
 def test_the_form_comes_first(ingest: BronzeIngestOperator, make_context: MakeContext) -> None:
