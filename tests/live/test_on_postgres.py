@@ -120,6 +120,7 @@ def test_backfills_by_rest_and_from_the_command_line(postgres_site: Site, tmp_pa
     assert [run.logical_date for run in repeated] == [DAYS[2]]
 
     _land(site, DAYS[1], amount=99, ids=(2, 4))
+    _wait(site, lambda: api.backfills_ended("shop"), "Airflow to close the last backfill", 90)
     api.backfill("shop", DAYS[0], DAYS[-1], max_active_runs=2, reprocess="completed")
     runs = _repeated(site, _all_over(site, len(DAYS)), len(DAYS))
     assert {run.state for run in runs} == {"success"}
@@ -199,7 +200,7 @@ def test_the_form_of_the_ui_loads_an_interval_of_some_tables(postgres_site: Site
 def test_a_backfill_from_the_form_of_the_ui(postgres_site: Site, page: Any, tmp_path: Path) -> None:
     site, api = postgres_site, postgres_site.airflow.api
     _land(site, DAYS[0], amount=77)
-    _wait(site, lambda: api.backfills_ended("shop"), "Airflow to close the last backfill", 60)
+    _wait(site, lambda: api.backfills_ended("shop"), "Airflow to close the last backfill", 90)
     before = [run for run in api.runs("shop") if run.run_type == "backfill"]
     page.goto(f"{site.airflow.url}/dags/shop")
     page.get_by_role("button", name="Trigger").first.click()
@@ -227,7 +228,7 @@ def test_a_pipeline_that_follows_takes_the_batches_of_the_other(postgres_site: S
     api.unpause("follower")
     for day in DAYS[1:3]:
         _land(site, day, amount=88)
-    _wait(site, lambda: api.backfills_ended("shop"), "Airflow to close the last backfill", 60)
+    _wait(site, lambda: api.backfills_ended("shop"), "Airflow to close the last backfill", 90)
     api.backfill("shop", DAYS[1], DAYS[2], reprocess="completed")
 
     def both() -> bool:
@@ -272,7 +273,7 @@ def test_waiting_for_all_that_can_be_waited_for(postgres_site: Site) -> None:
     with sqlite3.connect(site.lake.parent / "desk.db") as desk:
         desk.execute("UPDATE desk SET ready = 1")
     _land(site, day, amount=1)
-    _wait(site, lambda: api.backfills_ended("shop"), "Airflow to close the last backfill", 60)
+    _wait(site, lambda: api.backfills_ended("shop"), "Airflow to close the last backfill", 90)
     api.backfill("shop", day, day)
     _over(site, "waiting", run)
     merged = ["files", "sql", "pipeline", "delta", "asset", "gone_on"]
@@ -339,7 +340,7 @@ def _repeated(site: Site, before: list[DagRun], count: int = 1) -> list[DagRun]:
 
 
 def _backfilled_from_the_shell(site: Site, reprocess: str) -> None:
-    _wait(site, lambda: site.airflow.api.backfills_ended("shop"), "Airflow to close the last backfill", 60)
+    _wait(site, lambda: site.airflow.api.backfills_ended("shop"), "Airflow to close the last backfill", 90)
     wanted = {"dag-id": "shop", "from-date": DAYS[0].isoformat(), "to-date": DAYS[-1].isoformat()}
     options = [f"--{key}={value}" for key, value in {**wanted, "reprocess-behavior": reprocess}.items()]
     done = subprocess.run(
