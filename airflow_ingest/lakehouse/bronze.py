@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import partial
 from typing import TypeVar
@@ -20,7 +20,7 @@ from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.errors import ConflictError, LakehouseError, NothingToLoad, SchemaMismatch
 from airflow_ingest.lakehouse.fitting import RESCUED, fitted
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import Commit, in_effect, own_history, rows_put
+from airflow_ingest.lakehouse.log import Commit, bytes_put, in_effect, own_history, rows_put
 from airflow_ingest.lakehouse.masking import masked, masks_of
 from airflow_ingest.lakehouse.model import (
     ALREADY_APPLIED,
@@ -100,11 +100,14 @@ def ingest_bronze(
     return LoadResult.of_batch(
         STEP,
         batch,
+        highest=commit.metadata.get("highest"),
         reason=ALREADY_APPLIED if found.again else "",
         version=commit.version,
         rows=RowCounts(read=read, inserted=read),
+        bytes_written=bytes_put(commit.metrics),
         rescued=found.rescued,
         replaced=commit.metrics.get("numDeletedRows", 0),
+        columns=found.columns,
         seconds=time.monotonic() - started,
         pending=_pending(spark, lake, name, table, run, batch),
     )
@@ -119,11 +122,14 @@ def _pending(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunI
 
 @dataclass(frozen=True)
 class _Loaded:
-    """The commit with a batch, whether an earlier attempt made it, and how many of its rows hold rescued data."""
+    """The commit with a batch, whether an earlier attempt made it, how many of its rows hold rescued data, and the
+    types of its columns where this attempt has read them.
+    """
 
     commit: Commit
     again: bool = False
     rescued: int = 0
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 def _left_behind(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo, reason: str) -> LoadResult:
@@ -247,9 +253,15 @@ def read_for(
             return use(*_as_bronze(plan, rows, source.system, masks_of(table)))
 
 
+_BESIDE = (CORRUPT_RECORD, SOURCE_FILE, SOURCE_POSITION)
+"""What a source's rows have beside its own columns."""
+
+
 def _as_bronze(plan: Batch, rows: DataFrame, system: str, masks: Mapping[str, str]) -> tuple[Batch, DataFrame]:
-    columns = tuple(column for column in rows.columns if column not in (CORRUPT_RECORD, SOURCE_FILE, SOURCE_POSITION))
-    batch = plan.model_copy(update={"columns": columns})
+    fields = [field for field in rows.schema.fields if field.name not in _BESIDE]
+    columns = tuple(field.name for field in fields)
+    types = {field.name: field.dataType.simpleString() for field in fields}
+    batch = plan.model_copy(update={"columns": columns, "types": types})
     return batch, _with_audit_columns(masked(rows, masks, columns), batch, system)
 
 
@@ -338,7 +350,7 @@ def _append(spark: SparkSession, lake: Lake, fit: Fitted) -> _Loaded:
     with compiled(spark, rows_expected(commits, batch)):
         stamped(place.writer(rows, batch_predicate(batch)), stamp).option("mergeSchema", fit.evolve).save(path)
     commit = written(spark, path, stamp)
-    return _Loaded(commit, rescued=int(seen.get.get("rescued", 0)) if fit.rescues else 0)
+    return _Loaded(commit, rescued=int(seen.get.get("rescued", 0)) if fit.rescues else 0, columns=batch.types)
 
 
 def _schema(spark: SparkSession, path: str) -> StructType:

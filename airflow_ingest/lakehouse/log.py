@@ -157,6 +157,11 @@ def rows_put(metrics: Mapping[str, int]) -> int:
     return metrics.get("numOutputRows", 0) - metrics.get("numCopiedRows", 0)
 
 
+def bytes_put(metrics: Mapping[str, int]) -> int | None:
+    """How large the files are that a commit has added, with the rows that Delta copied; None where it does not tell."""
+    return metrics.get("numOutputBytes", metrics.get("numTargetBytesAdded"))
+
+
 def is_missing_table(error: Exception) -> bool:
     """Whether `error` says that there is no Delta table at a path."""
     text = str(error)

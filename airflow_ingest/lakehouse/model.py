@@ -6,7 +6,7 @@ import hashlib
 from datetime import date, datetime, timezone
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from typing_extensions import Self
 
 from airflow_ingest.lakehouse.cursors import moment
@@ -119,6 +119,7 @@ class Batch(Value):
     - `transaction`: its place among the table's incremental batches, of which Delta takes one; None for all others
     - `repeats`: whether bronze has had this batch before (told of incremental batches alone)
     - `planned`: when an incremental batch was first planned; a re-run keeps its place
+    - `types`: those of `columns`, as the source has them, where this process has read it
     """
 
     table: str
@@ -135,6 +136,7 @@ class Batch(Value):
     repeats: bool = False
     planned: AwareDatetime | None = None
     columns: tuple[str, ...] = ()
+    types: dict[str, str] = Field({}, exclude=True, repr=False)
     released: bool = False
 
     def without_files(self) -> Self:
@@ -220,9 +222,12 @@ class RuleResult(Value):
 class LoadResult(Value):
     """What one load of one table did.
 
-    `rescued` counts rows of bronze in which something did not fit its column; `replaced` those of an earlier load of
-    the batch that gave way to it there, as far as Delta has counted them; `rules` are those that a gold table was
-    judged by.
+    - `up_to`: the end of the newest data that the table has had, as far as its commits tell
+    - `rescued` counts rows of bronze in which something did not fit its column
+    - `replaced` those of an earlier load of the batch that gave way to it there, as far as Delta has counted them
+    - `bytes_written`: the files that the commit added, as far as Delta tells
+    - `rules` are those that a gold table was judged by
+    - `columns`: what the load knew of its rows' columns and their types. It stays in this process
     """
 
     step: str
@@ -233,18 +238,27 @@ class LoadResult(Value):
     version: int | None = None
     watermark_from: AwareDatetime | None = None
     watermark_to: AwareDatetime | None = None
+    up_to: AwareDatetime | None = None
     rows: RowCounts = RowCounts()
     rescued: int = 0
     replaced: int = 0
+    bytes_written: int | None = None
     seconds: float = 0.0
     pending: tuple[Batch, ...] = ()
     rules: tuple[RuleResult, ...] = ()
+    columns: dict[str, str] = Field({}, exclude=True, repr=False)
 
     @classmethod
-    def of_batch(cls, step: str, batch: Batch, **found: Any) -> Self:
-        """The result of loading `batch`, whose span in time gives the watermark."""
+    def of_batch(cls, step: str, batch: Batch, *, highest: str | None = None, **found: Any) -> Self:
+        """The result of loading `batch`, whose span in time gives the watermark.
+
+        `highest` is the end of the newest interval that the table has had, as its commits tell it.
+        """
         start, end = batch.span
-        return cls(step=step, table=batch.table, batch=batch, watermark_from=start, watermark_to=end, **found)
+        reached = [end] if end else []
+        reached += [datetime.fromisoformat(highest)] if highest else []
+        spans = {"watermark_from": start, "watermark_to": end, "up_to": max(reached, default=None)}
+        return cls(step=step, table=batch.table, batch=batch, **spans, **found)
 
 
 class PartitionRange(Value):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
 from pyspark.sql import DataFrame, SparkSession
@@ -31,6 +32,15 @@ _MERGED = {"inserted": "numTargetRowsInserted", "updated": "numTargetRowsUpdated
 
 
 @dataclass(frozen=True)
+class Published:
+    """The `commit` of the new rows, how each rule came out, and the columns with their types where known."""
+
+    commit: Commit
+    rules: tuple[RuleResult, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Publication:
     """New rows of the gold table `name`, on their way into it in a commit that carries `stamp`.
 
@@ -46,14 +56,14 @@ class Publication:
     base: int | None
     stamp: Stamp
 
-    def publish(self, rows: DataFrame, run: RunInfo) -> tuple[Commit, tuple[RuleResult, ...]]:
-        """Writes `rows`, if the rules let them pass, and gives the commit and how each rule came out.
+    def publish(self, rows: DataFrame, run: RunInfo) -> Published:
+        """Writes `rows`, if the rules let them pass.
 
         Raises RulesBroken if one of severity error is broken, and ConflictError if somebody else wrote meanwhile.
         """
         if not self.gold.quality.rules and self.gold.load != "merge":
             self._put(rows)
-            return written(self.spark, self._path, self.stamp), ()
+            return Published(written(self.spark, self._path, self.stamp))
         checked = checkpointed(rows)
         moment = run.interval.end if run.interval else datetime.now(timezone.utc)
         past = past_values(self.spark, self.lake, f"gold.{self.name}", self.gold.quality.rules, run.run_id)
@@ -69,7 +79,8 @@ class Publication:
         commit = written(self.spark, self._path, stamp)
         if self.base is not None and others_between(self.spark, self._path, self.base, commit.version):
             raise ConflictError(f"{self._path}: another load was published while rows were compared.")
-        return commit, judgement.rules
+        columns = {found.name: found.dataType.simpleString() for found in checked.schema.fields}
+        return Published(commit, judgement.rules, columns)
 
     def _publish(self, rows: DataFrame, judgement: Judgement, run: RunInfo) -> Stamp:
         with ThreadPoolExecutor(max_workers=1) as pool:

@@ -16,12 +16,12 @@ from airflow_ingest.lakehouse.gold.changes import followed, reach
 from airflow_ingest.lakehouse.gold.dimensions import with_dimensions, with_surrogate_keys
 from airflow_ingest.lakehouse.gold.merge import same_shape
 from airflow_ingest.lakehouse.gold.news import INPUTS, INPUTS_AT, News, news_of
-from airflow_ingest.lakehouse.gold.publication import Publication, counts_of
+from airflow_ingest.lakehouse.gold.publication import Publication, Published, counts_of
 from airflow_ingest.lakehouse.gold.query import with_tables
 from airflow_ingest.lakehouse.gold.scope import Scope
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import Commit
-from airflow_ingest.lakehouse.model import ALREADY_APPLIED, LoadResult, RuleResult, RunInfo, short_hash
+from airflow_ingest.lakehouse.log import bytes_put
+from airflow_ingest.lakehouse.model import ALREADY_APPLIED, LoadResult, RunInfo, short_hash
 from airflow_ingest.lakehouse.pins import NO_PINS, Pins, drawn, recalled
 from airflow_ingest.lakehouse.settings import compiled, rows_expected, rows_in
 from airflow_ingest.lakehouse.sql import literal, quote
@@ -52,7 +52,7 @@ def refresh_gold(
     application = f"{name}/gold"
     version, done = recalled(pins, "gold", application, news.commits)
     if done and scope and scope.is_empty:
-        return _loaded(name, done, ALREADY_APPLIED, started)
+        return _loaded(name, Published(done), ALREADY_APPLIED, started)
     if last and scope and scope.is_empty:
         return LoadResult(
             step=STEP,
@@ -78,14 +78,14 @@ def refresh_gold(
     many = rows_in(spark, news.paths.values()) if scope is None else rows_expected(news.commits)
     try:
         with compiled(spark, many):
-            commit, rules = Publication(spark, lake, name, gold, scope, base, stamp).publish(rows, run)
+            published = Publication(spark, lake, name, gold, scope, base, stamp).publish(rows, run)
     except Exception as error:
         if scope is None or not is_type_error(error):
             raise
         scope = None  # its columns have other types now, as after a widening of its inputs
         rows = _result(spark, name, gold, news, scope, run)
-        commit, rules = Publication(spark, lake, name, gold, scope, None, stamp).publish(rows, run)
-    return _loaded(name, commit, f"recomputed {scope or 'whole'}", started, rules)
+        published = Publication(spark, lake, name, gold, scope, None, stamp).publish(rows, run)
+    return _loaded(name, published, f"recomputed {scope or 'whole'}", started)
 
 
 def _fits(spark: SparkSession, path: str, version: int, rows: DataFrame) -> bool:
@@ -98,15 +98,18 @@ def nothing_new(gold: Gold) -> str:
     return f"nothing new in {', '.join(gold.inputs)}" if gold.inputs else "its days are there"
 
 
-def _loaded(name: str, commit: Commit, reason: str, started: float, rules: tuple[RuleResult, ...] = ()) -> LoadResult:
+def _loaded(name: str, published: Published, reason: str, started: float) -> LoadResult:
+    commit = published.commit
     return LoadResult(
         step=STEP,
         table=name,
         version=commit.version,
         rows=counts_of(commit),
+        bytes_written=bytes_put(commit.metrics),
         reason=reason,
         seconds=time.monotonic() - started,
-        rules=rules,
+        rules=published.rules,
+        columns=published.columns,
     )
 
 

@@ -14,7 +14,7 @@ from airflow_ingest.lakehouse.commits import Stamp
 from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.errors import ConflictError, ReconciliationError
 from airflow_ingest.lakehouse.lake import Lake
-from airflow_ingest.lakehouse.log import Commit, in_effect, own_history, told
+from airflow_ingest.lakehouse.log import Commit, bytes_put, in_effect, own_history, told
 from airflow_ingest.lakehouse.model import (
     ALREADY_APPLIED,
     Batch,
@@ -116,9 +116,11 @@ def merge_silver(
     return LoadResult.of_batch(
         STEP,
         batch,
+        highest=commit.metadata.get("highest"),
         reason=ALREADY_APPLIED if applied else "",
         version=commit.version,
         rows=counts,
+        bytes_written=bytes_put(commit.metrics),
         seconds=time.monotonic() - started,
     )
 
