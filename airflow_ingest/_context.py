@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from jinja2 import Environment, UndefinedError
 
 from airflow_ingest._form import TABLES, is_chosen
 from airflow_ingest._interval import taken
+from airflow_ingest._logs import name_in_logs
 from airflow_ingest.config import interval_variables
 
 if TYPE_CHECKING:
@@ -56,11 +57,20 @@ class IntervalTemplates(BaseOperator):
     """An operator whose templates always speak of the run's data interval, however the run was started.
 
     Airflow's own `ds` and `ts` follow the logical date, which a manual run may set apart from the interval it loads.
+    The lines of the task's log name the pipeline, the run and, where there is one, the table.
     """
 
     chosen_as: str | None = None
     """The table by which the form of a pipeline's DAG chooses the task, or "" for one that no choice leaves out; None
     for a task outside such a DAG, which heeds no form."""
+    of_one_table: ClassVar[bool] = True
+    """Whether the operator's `table`, if it has one, is a table of the lake."""
+
+    def pre_execute(self, context: Context) -> None:
+        """Name in the log what the task works on."""
+        pipeline = getattr(self, "pipeline", None) or context["dag"].dag_id
+        table = getattr(self, "table", None) if self.of_one_table else None
+        name_in_logs(pipeline=pipeline, table=table, run_id=context["dag_run"].run_id)
 
     def render_template_fields(self, context: Context, jinja_env: Environment | None = None) -> None:
         """Render the template fields; raises AirflowFailException for a date that the run does not have.

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import Asset, BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
+from airflow_ingest import _metrics
 from airflow_ingest._context import IntervalTemplates
 from airflow_ingest._interval import taken
+from airflow_ingest._logs import name_in_logs
 from airflow_ingest.config import IngestError
 from airflow_ingest.operators._retries import RETRIES
+from airflow_ingest.operators._traced import Traced
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from airflow_ingest.lakehouse.model import RuleResult
 
 
-class LakehouseOperator(IntervalTemplates, BaseOperator):
+class LakehouseOperator(IntervalTemplates, Traced, BaseOperator):
     """A step on one table of a lake; the work itself is done in `airflow_ingest.lakehouse`.
 
     :param lake: the lake's root: a folder, or a URL that Spark can write to; tables are at `<lake>/<layer>/<table>`
@@ -35,6 +38,10 @@ class LakehouseOperator(IntervalTemplates, BaseOperator):
 
     template_fields: Sequence[str] = ("lake",)
     ui_color = "#e8f4ea"
+    loads: Literal["bronze", "silver", "gold", ""] = ""
+    """The layer that the operator brings rows to, in metrics; empty for one that loads nothing."""
+    done: Sequence[LoadResult] = ()
+    """What this task has loaded so far."""
 
     def __init__(
         self,
@@ -61,11 +68,18 @@ class LakehouseOperator(IntervalTemplates, BaseOperator):
 
         return Lake(self.lake, run.pipeline)
 
+    @property
+    def own_lake(self) -> Lake:
+        """The lake, outside a run."""
+        from airflow_ingest.lakehouse import Lake
+
+        return Lake(self.lake, self.pipeline or self.dag_id)
+
     @contextmanager
     def spark(self, context: Context, run: RunInfo) -> Iterator[SparkSession]:
         """A Spark session of this task's own. What goes wrong inside is told in one message, without a stack trace.
 
-        A failure after which no try follows is written down in `ops/failed_loads`.
+        A failure after which no try follows is counted, and written down in `ops/failed_loads`.
         """
         from airflow_ingest.hooks import SparkDeltaHook
 
@@ -75,6 +89,8 @@ class LakehouseOperator(IntervalTemplates, BaseOperator):
             except Exception as error:
                 tries = getattr(context["ti"], "try_number", 1), getattr(context["ti"], "max_tries", 0)
                 if RETRIES.is_last(error, *tries):
+                    if self.loads:
+                        _metrics.load_failed(run.pipeline, self.table, self.loads)
                     self._write_down(session, run, error, attempts=tries[0])
                 raise
 
@@ -101,17 +117,21 @@ class LakehouseOperator(IntervalTemplates, BaseOperator):
     def publish(
         self, context: Context, results: Iterable[LoadResult], rules: Iterable[RuleResult] = ()
     ) -> dict[str, Any]:
-        """Log the loads and their interval, put them on the outlets' asset events and give back what goes into XCom.
+        """Log the loads and their interval, measure them, put them on the outlets' asset events and give back what goes
+        into XCom.
 
         The events also tell how `rules` came out, and those of the loads themselves. Raises AirflowSkipException if the
         load had nothing to do.
         """
         from airflow_ingest.operators._results import describe, merged, told_of
 
-        results, interval = tuple(results), taken(context)
+        self.done = results = tuple(results)
+        interval = taken(context)
         self.log.info("The run's interval: %s", interval)
         for result in results:
+            name_in_logs(batch_id=result.batch.id if result.batch else None)
             self.log.info(describe(result))
+            self.measure(context, result)
         total = merged(results)
         if total.get("status") == "skipped":
             raise AirflowSkipException(total["reason"])
@@ -121,6 +141,10 @@ class LakehouseOperator(IntervalTemplates, BaseOperator):
             if isinstance(outlet, Asset):
                 context["outlet_events"][outlet].extra.update(told)
         return {**total, "attempt": getattr(context["ti"], "try_number", 1)}
+
+    def measure(self, context: Context, result: LoadResult) -> None:
+        """Send the metrics of a load."""
+        _metrics.load_done(self.pipeline or context["dag"].dag_id, self.loads, result)
 
 
 @contextmanager

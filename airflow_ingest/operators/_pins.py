@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from airflow_ingest._logs import name_in_logs
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -36,13 +39,23 @@ class TaskPins:
         except Exception as error:
             log.warning("The task state store cannot be read, so this attempt plans anew: %s", error)
             return None
-        return found["value"] if isinstance(found, dict) and found.get("tries") == self._tries else None
+        if not isinstance(found, dict) or found.get("tries") != self._tries:
+            return None
+        _name_batch(found["value"])
+        return found["value"]
 
     def put(self, key: str, value: Any) -> None:
         """Keep it for the next attempt."""
+        _name_batch(value)
         if self._store is None:
             return
         try:
             self._store.set(f"{self._part}{key}", {"tries": self._tries, "value": value})
         except Exception as error:
             log.warning("The task state store cannot be written, so a retry would plan anew: %s", error)
+
+
+def _name_batch(value: Any) -> None:
+    """A plan is a batch, and the lines to come are about it."""
+    if isinstance(value, Mapping) and "id" in value:
+        name_in_logs(batch_id=str(value["id"]))

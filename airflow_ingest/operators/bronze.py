@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from airflow_ingest.config import Table
     from airflow_ingest.lakehouse import RunInfo
+    from airflow_ingest.lakehouse import Database
+    from airflow_ingest.operators._lineage import Lineage
 
 
 class BronzeIngestOperator(LakehouseOperator):
@@ -33,13 +35,15 @@ class BronzeIngestOperator(LakehouseOperator):
     """
 
     template_fields: Sequence[str] = ("lake", "files")
+    loads = "bronze"
+    _database: Database | None = None
 
     def __init__(
         self, *, spec: Spec[Table] | Table | Mapping[str, Any], files: str | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.spec = table_spec(spec, self.table)
-        self.files = files or self.spec.model.source.files
+        self.files = self._files_as_written = files or self.spec.model.source.files
         self._files_for_each: list[str | None] = []
 
     def render_template_fields(self, context: Context, jinja_env: Environment | None = None) -> None:
@@ -58,7 +62,7 @@ class BronzeIngestOperator(LakehouseOperator):
 
         table, run = self.spec.model, self._run(context)
         with plain_errors():
-            database = database_of(table.source.jdbc) if table.source.jdbc else None
+            database = self._database = database_of(table.source.jdbc) if table.source.jdbc else None
         parts = list(self._parts(context, run))
         with self.spark(context, run) as spark:
             results = [
@@ -104,6 +108,22 @@ class BronzeIngestOperator(LakehouseOperator):
         for (start, end), files in zip(taken(context).intervals, each, strict=True):
             part = run.model_copy(update={"interval": Interval(start=start, end=end)})
             yield part, files, TaskPins(context, f"{start.isoformat()}/")
+
+    def lineage(self) -> Lineage:
+        """From the source into bronze."""
+        from airflow_ingest.graph.columns import Columns, bronze_columns
+        from airflow_ingest.operators._lineage import Dataset, Lineage, loaded, source_names
+
+        lake, table = self.own_lake, self.spec.model
+        load = self.done[0] if self.done else None
+        types, files = (load.columns, load.batch.files if load.batch else ()) if load else ({}, ())
+        names = source_names(lake, table.source, self._files_as_written, self._database)
+        size = sum(file.size for file in files) if files else None
+        read = load.rows.read if load and load.version is not None and len(names) == 1 else None
+        inputs = [Dataset(name, Columns(types), rows=read, size=size, files=len(files) or None) for name in names]
+        columns = bronze_columns(table, "source", types) if len(names) == 1 else Columns(types)
+        output = loaded(lake, f"bronze.{self.table}", columns, self.done)
+        return Lineage(lake, inputs, [output], source={"source": names[0]} if names else {})
 
     def _part(self, context: Context) -> str:
         """What of the table this task loads, where several mapped ones share it."""

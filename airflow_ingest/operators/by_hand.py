@@ -6,17 +6,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow.sdk import Asset, AssetAlias, BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
+from airflow_ingest import _metrics
 from airflow_ingest._context import run_info
+from airflow_ingest._logs import name_in_logs
 from airflow_ingest.config import IngestError, expression_problem, load_pipeline
 from airflow_ingest.config.values import nearest
 from airflow_ingest.operators._base import plain_errors
 from airflow_ingest.operators._results import describe, describe_replay, told_of
 from airflow_ingest.operators._retries import RETRIES
+from airflow_ingest.operators._traced import Traced
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
     from airflow_ingest.config import Pipeline
     from airflow_ingest.lakehouse import Lake, LoadResult, RunInfo
+    from airflow_ingest.operators._lineage import Lineage
 
 
 @dataclass(frozen=True)
@@ -37,13 +41,17 @@ class _Work:
     run: RunInfo
 
 
-class _FormOperator(BaseOperator):
+class _FormOperator(Traced, BaseOperator):
     """Works on the table that the run's param `table` names as `<pipeline>.<table>`.
 
     What it changes is told by asset events of the tables, through the `AssetAlias` that is its outlet.
 
     :param files: the files of the pipelines, by their names
     """
+
+    reads: ClassVar[Literal["bronze", "dlq"]]
+    """The layer that the rows come from."""
+    _lineage: Lineage | None = None
 
     def __init__(self, *, files: Mapping[str, str], **kwargs: Any) -> None:
         kwargs.setdefault("retry_policy", RETRIES)
@@ -64,8 +72,11 @@ class _FormOperator(BaseOperator):
             if table not in pipeline.tables:
                 raise IngestError(f"{name} has no table {table!r} (any more). It has: {', '.join(pipeline.tables)}.")
             run = _by_somebody(run_info(context, name), context)
+            name_in_logs(pipeline=name, table=table, run_id=context["dag_run"].run_id)
             with SparkDeltaHook(pipeline.spark.conn_id, conf=pipeline.spark.conf).session() as spark:
-                yield _Work(spark, Lake(pipeline.lake, name), pipeline, table, run)
+                work = _Work(spark, Lake(pipeline.lake, name), pipeline, table, run)
+                self._trace(work)
+                yield work
 
     def _changed(self, context: Context, work: _Work, layer: str, table: str, result: Mapping[str, Any]) -> None:
         """Tells those that are scheduled by the table that it has changed."""
@@ -73,6 +84,19 @@ class _FormOperator(BaseOperator):
         for outlet in self.outlets:
             if isinstance(outlet, AssetAlias):
                 context["outlet_events"][outlet].add(asset, extra=dict(result))
+        self._trace(work, f"{layer}.{table}")
+
+    def _trace(self, work: _Work, changed: str | None = None) -> None:
+        from airflow_ingest.operators._lineage import Dataset, Lineage, table_name
+
+        inputs = [Dataset(table_name(work.lake, f"{self.reads}.{work.table}"))]
+        outputs = [*self._lineage.outputs] if self._lineage else []
+        outputs += [Dataset(table_name(work.lake, changed))] if changed else []
+        self._lineage = Lineage(work.lake, inputs, outputs)
+
+    def lineage(self) -> Lineage | None:
+        """From the dead letters, or from bronze, into the tables that were changed."""
+        return self._lineage
 
     def _refresh(self, context: Context, work: _Work) -> dict[str, Any]:
         """Brings the gold that reads the table up to date; raises AirflowFailException if one of them fails."""
@@ -88,6 +112,7 @@ class _FormOperator(BaseOperator):
                 failed.append(f"gold.{name}: {error}")
                 continue
             self.log.info(describe(found[name]))
+            _metrics.load_done(work.run.pipeline, "gold", found[name])
             if found[name].status == "loaded":
                 told = told_of(found[name].to_dict(), found[name].rules)
                 self._changed(context, work, "gold", name, told)
@@ -102,6 +127,7 @@ class ReplayLettersOperator(_FormOperator):
     A retry goes on where the attempt before it was: no letter is tried twice by one run.
     """
 
+    reads = "dlq"
     ui_color = "#e8f4ea"
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -150,6 +176,7 @@ class ReplayLettersOperator(_FormOperator):
 class DecideHeldOperator(_FormOperator):
     """Let a held batch through to silver, or throw it away, as the run's params say. Returns what was done."""
 
+    reads = "bronze"
     ui_color = "#fbe3e4"
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -167,7 +194,9 @@ class DecideHeldOperator(_FormOperator):
                 self.log.info("batch %s is discarded: no run merges it. Its rows stay in bronze.", found.id)
                 return {"batch": found.to_dict(), "decision": "discarded"}
             result = release_batch(spark, lake, table, work.pipeline.tables[table], run, batch, reason=reason)
+            name_in_logs(batch_id=result.batch.id if result.batch else None)
             self.log.info(describe(result))
+            _metrics.load_done(run.pipeline, "silver", result)
             self._changed(context, work, "silver", table, result.to_dict())
             return {**result.to_dict(), "decision": "released", "gold": self._refresh(context, work)}
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_ingest.config import Table
+    from airflow_ingest.operators._lineage import Lineage
 
 
 class DlqReplayOperator(LakehouseOperator):
@@ -34,6 +35,7 @@ class DlqReplayOperator(LakehouseOperator):
     """
 
     template_fields: Sequence[str] = ("lake", "rule", "since", "ids", "limit", "batch_size", "preview", "fix")
+    _replayed: int | None = None
 
     def __init__(
         self,
@@ -85,5 +87,15 @@ class DlqReplayOperator(LakehouseOperator):
                 fix=self.fix or None,
                 progress=lambda so_far: self.log.info(describe_replay(so_far)),
             )
+        self._replayed = None if preview else result.replayed
         self.log.info(describe_replay(result))
         return dict(result.to_dict())
+
+    def lineage(self) -> Lineage:
+        """From the dead letters into silver, unless it was a preview."""
+        from airflow_ingest.operators._lineage import Dataset, Lineage, table_name
+
+        lake = self.own_lake
+        silver = Dataset(table_name(lake, f"silver.{self.table}"), rows=self._replayed)
+        letters = Dataset(table_name(lake, f"dlq.{self.table}"))
+        return Lineage(lake, [letters], [] if self._replayed is None else [silver])

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator, BaseXCom, BranchMixIn, SkipMixin
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from airflow_ingest import _metrics
 from airflow_ingest._context import run_info
+from airflow_ingest._logs import name_in_logs
 from airflow_ingest.operators._base import LakehouseOperator, plain_errors
 from airflow_ingest.operators._results import batches_of, describe_gate, held_of
 from airflow_ingest.operators._spec import Spec, table_spec
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_ingest.config import Table
+    from airflow_ingest.lakehouse import GateOutcome
+    from airflow_ingest.operators._lineage import Lineage
 
 
 class PendingBatchesOperator(BaseOperator, SkipMixin):
@@ -37,6 +41,8 @@ class PendingBatchesOperator(BaseOperator, SkipMixin):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Look, log, and skip if there is nothing to do."""
+        table = self.batches.get("table") if isinstance(self.batches, Mapping) else None
+        name_in_logs(pipeline=context["dag"].dag_id, table=table, run_id=context["dag_run"].run_id)
         with plain_errors():
             pending = batches_of(self.batches)
         if pending:
@@ -66,6 +72,7 @@ class QualityGateOperator(LakehouseOperator, BranchMixIn):
     inherits_from_skipmixin = True
     operator_extra_links = (QualityReportLink(),)
     ui_color = "#fff4d6"
+    _outcomes: Sequence[GateOutcome] = ()
 
     def __init__(
         self,
@@ -83,6 +90,7 @@ class QualityGateOperator(LakehouseOperator, BranchMixIn):
                 "leave hold_task_id out: then this task itself fails when it blocks a batch."
             )
         self.spec = table_spec(spec, self.table)
+        self.loads = "silver" if self.spec.model.silver else "bronze"
         self.batches = batches
         self.publish_task_id = publish_task_id
         self.hold_task_id = hold_task_id
@@ -100,10 +108,13 @@ class QualityGateOperator(LakehouseOperator, BranchMixIn):
         run = run_info(context, self.pipeline)
         with self.spark(context, run) as spark:
             lake = self.lake_of(run)
-            outcomes = []
+            outcomes: list[GateOutcome] = []
+            self._outcomes = outcomes
             for batch in batches_of(self.batches):
+                name_in_logs(batch_id=batch.id)
                 outcomes.append(quality_gate(spark, lake, self.table, self.spec.model, run, batch))
                 self.log.info(describe_gate(outcomes[-1]))
+                _metrics.batch_judged(run.pipeline, self.loads, outcomes[-1])
             blocked = [outcome for outcome in outcomes if outcome.decision == "block"]
             if blocked and self.hold_task_id is None:
                 messages = [hold_batch(spark, lake, self.spec.model, run, outcome) for outcome in blocked]
@@ -114,6 +125,15 @@ class QualityGateOperator(LakehouseOperator, BranchMixIn):
         context["ti"].xcom_push(BaseXCom.XCOM_RETURN_KEY, handed_on)  # where a way is skipped, do_branch never returns
         self.do_branch(context, ways)
         return handed_on
+
+    def lineage(self) -> Lineage:
+        """Bronze, with how the rules came out on it, and the dead letters of the rows that were rejected."""
+        from airflow_ingest.operators._lineage import Dataset, Lineage, gated, table_name
+
+        lake, quality = self.own_lake, self.spec.model.quality
+        rejected = sum(outcome.rows.rejected for outcome in self._outcomes)
+        letters = [Dataset(table_name(lake, f"dlq.{self.table}"), rows=rejected)] if rejected else []
+        return Lineage(lake, [gated(lake, self.table, self._outcomes, quality.rules)], letters)
 
 
 class HoldBatchOperator(LakehouseOperator):
@@ -136,7 +156,17 @@ class HoldBatchOperator(LakehouseOperator):
         from airflow_ingest.lakehouse import hold_batch
 
         run = run_info(context, self.pipeline)
+        messages = []
         with self.spark(context, run) as spark:
             lake = self.lake_of(run)
-            messages = [hold_batch(spark, lake, self.spec.model, run, outcome) for outcome in held_of(self.outcomes)]
+            for outcome in held_of(self.outcomes):
+                name_in_logs(batch_id=outcome.batch.id)
+                messages.append(hold_batch(spark, lake, self.spec.model, run, outcome))
         raise AirflowFailException("\n".join(messages) or f"{self.task_id}: the gate blocked no batch.")
+
+    def lineage(self) -> Lineage:
+        """Bronze, with how the rules came out on what is held."""
+        from airflow_ingest.operators._lineage import Lineage, gated
+
+        lake, quality = self.own_lake, self.spec.model.quality
+        return Lineage(lake, [gated(lake, self.table, held_of(self.outcomes), quality.rules)])

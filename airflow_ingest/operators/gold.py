@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from airflow_ingest import _metrics
 from airflow_ingest._context import run_info
 from airflow_ingest.operators._base import LakehouseOperator
 from airflow_ingest.operators._pins import TaskPins
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_ingest.config import Gold
+    from airflow_ingest.lakehouse.model import RuleResult
+    from airflow_ingest.operators._lineage import Lineage
 
 
 class GoldAggregateOperator(LakehouseOperator):
@@ -29,6 +33,8 @@ class GoldAggregateOperator(LakehouseOperator):
     """
 
     template_fields: Sequence[str] = ("lake",)
+    loads = "gold"
+    _judged: Sequence[RuleResult] = ()
     ui_color = "#fdf1c7"
 
     def __init__(self, *, spec: Spec[Gold] | Gold | Mapping[str, Any], **kwargs: Any) -> None:
@@ -48,8 +54,24 @@ class GoldAggregateOperator(LakehouseOperator):
             try:
                 result = refresh_gold(spark, lake, self.table, self.spec.model, run, pins=pins)
             except RulesBroken as broken:
+                self._judged = broken.rules
+                _metrics.rules_judged(run.pipeline, self.table, self.loads, broken.rules)
                 self.log.info("gold %s: block\n%s", self.table, rule_table(broken.rules))
                 raise
         if result.status == "unchanged":
+            self.measure(context, result)
             raise AirflowSkipException(result.reason or f"{self.table}: nothing in its inputs has changed.")
         return self.publish(context, [result])
+
+    def lineage(self) -> Lineage:
+        """From the tables that it is made from into the gold table."""
+        from airflow_ingest.graph.columns import gold_columns
+        from airflow_ingest.operators._lineage import Dataset, Lineage, loaded, table_name
+
+        lake, gold = self.own_lake, self.spec.model
+        columns = gold_columns(gold)
+        known = next((load.columns for load in self.done if load.columns), columns.types)
+        output = loaded(lake, f"gold.{self.table}", replace(columns, types=known), self.done)
+        inputs = [Dataset(table_name(lake, table)) for table in gold.inputs]
+        tests = [rule for load in self.done for rule in load.rules] or self._judged
+        return Lineage(lake, inputs, [output], tests=tests, sql=gold.query)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_ingest._context import run_info
+from airflow_ingest._logs import name_in_logs
 from airflow_ingest.config import IngestError
 from airflow_ingest.operators._base import LakehouseOperator, plain_errors
 
@@ -30,6 +31,7 @@ class MaintenanceOperator(LakehouseOperator):
     """
 
     template_fields: Sequence[str] = ("lake",)
+    of_one_table = False
     ui_color = "#eceff1"
 
     def __init__(
@@ -57,6 +59,7 @@ class MaintenanceOperator(LakehouseOperator):
         problems: list[str] = []
         with self.spark(context, run) as spark:
             for target in map(Target.from_dict, self.targets):
+                name_in_logs(table=target.table)
                 try:
                     result = maintain_table(spark, self.lake_of(run), target, run.run_id, retain=self.retain)
                 except Exception as error:

@@ -11,6 +11,8 @@ from airflow_ingest.operators._base import LakehouseOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_ingest.operators._lineage import Lineage
+
 LAYERS = ("silver", "gold")
 
 
@@ -71,3 +73,10 @@ class ProfileOperator(LakehouseOperator):
             "before": {"version": before.version, "rows": before.rows} if before else None,
             "seconds": profile.seconds,
         }
+
+    def lineage(self) -> Lineage:
+        """The table that is measured."""
+        from airflow_ingest.operators._lineage import Dataset, Lineage, table_name
+
+        lake = self.own_lake
+        return Lineage(lake, [Dataset(table_name(lake, f"{self.layer}.{self.table}"))])

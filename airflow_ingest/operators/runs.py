@@ -31,6 +31,7 @@ class CheckCircuitOperator(LakehouseOperator, SkipMixin):
     """
 
     inherits_from_skipmixin = True
+    of_one_table = False
     ui_color = "#e6e0f5"
 
     def __init__(self, *, breaker: CircuitBreaker, **kwargs: Any) -> None:
@@ -60,6 +61,7 @@ class RecordRunOperator(LakehouseOperator):
     :param gold: its gold tables
     """
 
+    of_one_table = False
     ui_color = "#eeeeee"
 
     def __init__(self, *, tables: Sequence[str], gold: Sequence[str], **kwargs: Any) -> None:

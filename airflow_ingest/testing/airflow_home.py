@@ -65,7 +65,7 @@ def airflow_db() -> None:
     initdb()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_dag(airflow_db: None) -> RunDag:
     """Run a DAG in this process, all tasks for real, for a logical date (None: for none) and return the DagRun."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
