@@ -29,11 +29,13 @@ _HOW = {
 }
 
 
-def facets(lineage: Lineage) -> OperatorLineage[Any, Any]:
-    """`lineage` in OpenLineage's words. Raises ImportError without the provider."""
+def facets(lineage: Lineage | None) -> OperatorLineage[Any, Any]:
+    """`lineage` in OpenLineage's words; None is a step that reads and writes nothing. Raises ImportError."""
     from airflow.providers.openlineage.extractors import OperatorLineage
     from openlineage.client.facet_v2 import sql_job, test_run
 
+    if lineage is None:
+        return OperatorLineage()
     run: dict[str, Any] = {}
     if lineage.tests:
         run["test"] = test_run.TestRunFacet(

@@ -21,9 +21,8 @@ class Traced:
         """What the listener is told of a task that went well; None without the provider."""
         from airflow_ingest.operators._openlineage import facets
 
-        lineage = self.lineage()
         try:
-            return facets(lineage) if lineage else None
+            return facets(self.lineage())
         except ImportError:
             return None
 

@@ -106,11 +106,14 @@ class QualityGateOperator(LakehouseOperator, BranchMixIn):
             raise AirflowSkipException("No batch was handed on, so there is nothing to judge.")
 
         run = run_info(context, self.pipeline)
+        with plain_errors():
+            batches = batches_of(self.batches)
+        name_in_logs(batch_id=batches[0].id if len(batches) == 1 else None)
         with self.spark(context, run) as spark:
             lake = self.lake_of(run)
             outcomes: list[GateOutcome] = []
             self._outcomes = outcomes
-            for batch in batches_of(self.batches):
+            for batch in batches:
                 name_in_logs(batch_id=batch.id)
                 outcomes.append(quality_gate(spark, lake, self.table, self.spec.model, run, batch))
                 self.log.info(describe_gate(outcomes[-1]))
@@ -155,11 +158,12 @@ class HoldBatchOperator(LakehouseOperator):
         """Record what is held; always raises AirflowFailException, with the reasons."""
         from airflow_ingest.lakehouse import hold_batch
 
-        run = run_info(context, self.pipeline)
+        run, held = run_info(context, self.pipeline), held_of(self.outcomes)
+        name_in_logs(batch_id=held[0].batch.id if len(held) == 1 else None)
         messages = []
         with self.spark(context, run) as spark:
             lake = self.lake_of(run)
-            for outcome in held_of(self.outcomes):
+            for outcome in held:
                 name_in_logs(batch_id=outcome.batch.id)
                 messages.append(hold_batch(spark, lake, self.spec.model, run, outcome))
         raise AirflowFailException("\n".join(messages) or f"{self.task_id}: the gate blocked no batch.")

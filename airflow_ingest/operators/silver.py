@@ -46,6 +46,7 @@ class SilverMergeOperator(LakehouseOperator):
         from airflow_ingest.lakehouse import merge_silver
 
         run, passed = run_info(context, self.pipeline), passed_of(self.batches)
+        name_in_logs(batch_id=passed[0][0].id if len(passed) == 1 else None)
         with self.spark(context, run) as spark:
             lake, pins = self.lake_of(run), TaskPins(context)
             results = []
