@@ -167,7 +167,8 @@ def _origins(name: str, column: str, spec: Column, known: Mapping[str, Sequence[
 
 def _read(text: str, known: Mapping[str, Sequence[Origin]], how: How) -> Iterator[Origin]:
     """What an expression over the columns `known` reads."""
-    for column in dict.fromkeys(column.lower() for column, _ in parse_expression(text).columns):
+    found = sorted(parse_expression(text).columns, key=lambda place: place[1])
+    for column in dict.fromkeys(column.lower() for column, _ in found):
         for origin in known.get(column, ()):
             yield _changed(origin, how)
 
