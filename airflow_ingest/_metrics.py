@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from airflow_ingest.lakehouse import GateOutcome, LoadResult
+    from airflow_ingest.lakehouse import GateOutcome, LoadResult, ReplayResult
     from airflow_ingest.lakehouse.model import RuleResult
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ ROWS = Metric(
     "counter",
     (*_TABLE, "outcome"),
     "Rows by what became of them: `read`, and of these `inserted`, `updated`, `deleted`, `unchanged`, `superseded`, "
-    "`rejected`, `filtered` and `deduplicated`; beside them `retracted`",
+    "`rejected`, `filtered` and `deduplicated`; beside them `retracted`, and `replayed` from the dead letters",
 )
 BYTES = Metric("ingest.bytes", "counter", _TABLE, "Bytes of the files that loads added to the table, as Delta tells")
 SECONDS = Metric("ingest.load_seconds", "gauge", _TABLE, "What the last load took, in seconds")
@@ -121,6 +121,12 @@ def batch_judged(pipeline: str, layer: str, outcome: GateOutcome) -> None:
     if outcome.decision == "block":
         LOADS.send(1, **table, status="held")
     rules_judged(pipeline, outcome.table, layer, outcome.rules)
+
+
+def letters_replayed(pipeline: str, result: ReplayResult) -> None:
+    """Count the dead letters that have come to silver after all."""
+    if result.replayed and not result.dry_run:
+        ROWS.send(result.replayed, pipeline=pipeline, table=result.table, layer="silver", outcome="replayed")
 
 
 def rules_judged(pipeline: str, table: str, layer: str, rules: Iterable[RuleResult]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_ingest import _metrics
-from airflow_ingest.lakehouse import LoadResult, RowCounts
+from airflow_ingest.lakehouse import LoadResult, ReplayResult, RowCounts
 from airflow_ingest.lakehouse.model import RuleResult
 
 TABLE = {"pipeline": "shop", "table": "orders", "layer": "silver"}
@@ -73,6 +73,13 @@ def test_a_load_that_is_skipped_is_only_counted(backend: Backend) -> None:
     _metrics.load_done("shop", "silver", result(status="skipped"))
 
     assert backend.sent == [("ingest.loads", 1, {**TABLE, "status": "skipped"})]
+
+
+def test_replayed_letters_are_counted_and_those_of_a_dry_run_are_not(backend: Backend) -> None:
+    _metrics.letters_replayed("shop", ReplayResult(table="orders", replayed=2))
+    _metrics.letters_replayed("shop", ReplayResult(table="orders", replayed=2, dry_run=True))
+
+    assert backend.sent == [("ingest.rows", 2, {**TABLE, "outcome": "replayed"})]
 
 
 def test_deadlines_are_a_tables_or_the_pipelines(backend: Backend) -> None:

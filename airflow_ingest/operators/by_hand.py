@@ -163,6 +163,7 @@ class ReplayLettersOperator(_FormOperator):
                 progress=lambda so_far: self.log.info(describe_replay(so_far)),
             )
             self.log.info(describe_replay(result))
+            _metrics.letters_replayed(work.run.pipeline, result)
             if params["rule"] and not result.open + result.waiting:
                 _check_rule(work, params["rule"])
             gold = {}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_ingest import _metrics
 from airflow_ingest._context import run_info
 from airflow_ingest.operators._base import LakehouseOperator
 from airflow_ingest.operators._results import describe_replay
@@ -89,6 +90,7 @@ class DlqReplayOperator(LakehouseOperator):
             )
         self._replayed = None if preview else result.replayed
         self.log.info(describe_replay(result))
+        _metrics.letters_replayed(run.pipeline, result)
         return dict(result.to_dict())
 
     def lineage(self) -> Lineage:
