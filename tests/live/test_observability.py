@@ -92,7 +92,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory, spark_server: ServerStatus) -
             "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
             "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
         }
-        with running(folder, settings=settings, schedule=False) as site:
+        with running(folder, env=settings, schedule=False) as site:
             site.land("orders.csv", ORDERS)
             site.drop("shop.yaml", SHOP)
             api = site.airflow.api
