@@ -19,6 +19,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     f"airflow_ingest.operators.{module}"
                     for module in (
+                        "alerts",
                         "bronze",
                         "by_hand",
                         "dlq",

@@ -78,6 +78,8 @@ def parse_table(spec: Mapping[str, Any], *, name: str = "table") -> Table:
     """
     report = Report(name)
     data = with_table_rules(dict(spec), (), report)
+    if data.get("sla"):
+        report.add(("sla",), "a table on its own has no runs that could be late", "Give your DAG a DeadlineAlert.")
     check_table(data, (), report)
     return _validate(Table, data, report)
 

@@ -16,9 +16,21 @@ from airflow_ingest.config.table import Sla, Table
 from airflow_ingest.config.values import Duration, Email, Rate, Setting, quote, wrong
 
 Level = Literal["critical", "warning", "info"]
+LevelOrNone = Literal["critical", "warning", "info", "none"]
 Event = Literal[
     "failure", "gate_error", "gate_warning", "high_reject_rate", "circuit_open", "no_data", "stale", "recovered"
 ]
+LEVELS: dict[Event, Level] = {
+    "failure": "critical",
+    "gate_error": "critical",
+    "gate_warning": "warning",
+    "high_reject_rate": "warning",
+    "circuit_open": "critical",
+    "no_data": "info",
+    "stale": "warning",
+    "recovered": "info",
+}
+"""How serious each event is where `alerts.levels` does not say."""
 
 
 def _parse_timezone(value: Any) -> str:
@@ -60,15 +72,23 @@ class Notifier(Block):
     """Any Airflow notifier."""
 
     class_: str = Field(alias="class", description="Its import path.")
-    args: dict[str, Any] = Field({}, description="Its arguments.")
+    args: dict[str, Any] = Field({}, description="Its arguments; texts may name `{{ alert.subject }}` and so on.")
 
 
 class Alerts(Block):
     """Who is told of what."""
 
     email: list[Email] = Field([], description="Who gets a mail.")
-    levels: dict[Event, Level] = Field({}, description="How serious each event is.")
+    levels: dict[Event, LevelOrNone] = Field(
+        {},
+        description="How serious each event is; `none` tells nobody. Left out: failure, gate_error and circuit_open "
+        "are critical, gate_warning, high_reject_rate and stale are warnings, no_data and recovered are info.",
+    )
     notify: dict[Level, list[Notifier]] = Field({}, description="Further notifiers per level.")
+
+    def level(self, event: Event) -> LevelOrNone:
+        """How serious an event is."""
+        return self.levels.get(event, LEVELS[event])
 
 
 class CircuitBreaker(Block):
@@ -121,6 +141,11 @@ class Pipeline(Block):
     rule_packs: dict[str, list[AnyRule]] = Field(
         {}, description="Rules that tables share, by the pack's name, which they give under `quality.packs`."
     )
+
+    def late_mail(self, sla: Sla) -> tuple[str, ...]:
+        """Who is told when `sla`, the pipeline's or a table's, is missed: its own addresses, or the next ones above."""
+        above = (sla.email, self.sla.email if self.sla else [], self.alerts.email if self.alerts else [])
+        return tuple(next(filter(None, above), ()))
 
     def masked(self, table: str) -> tuple[str, ...]:
         """The columns of a table, such as `silver.orders`, whose values are shown nowhere.

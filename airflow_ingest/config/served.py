@@ -8,8 +8,6 @@ from airflow_ingest.config.report import Report
 from airflow_ingest.config.values import KeyPath, quote, words
 
 UNSERVED_KEYS = {
-    "Pipeline": words("sla alerts"),
-    "Table": words("sla"),
     "Source": words("rest kafka"),
 }
 

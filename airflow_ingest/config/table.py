@@ -104,7 +104,10 @@ class Sla(Block):
     """By when the data has to be there."""
 
     within: Duration = Field(description="Counted from the end of the data interval.")
-    email: list[Email] = Field([], description="Who is told when it is late.")
+    email: list[Email] = Field(
+        [],
+        description="Who is told when it is late. Left out: of a table those of the pipeline's sla, then alerts.email.",
+    )
 
 
 class Bronze(Block):

@@ -23,7 +23,7 @@ from airflow_ingest.factory.refused import REFUSED
 if TYPE_CHECKING:
     from airflow_ingest.config import Pipeline
 
-Problem: TypeAlias = tuple[tuple[str, ...], str, str]  # the key's path, what is wrong, what to write instead
+Problem: TypeAlias = tuple[tuple[str | int, ...], str, str]  # the key's path, what is wrong, what to write instead
 
 
 def airflow_arguments(pipeline: Pipeline, file: str) -> tuple[dict[str, Any], dict[str, Any]]:

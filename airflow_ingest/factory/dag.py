@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, Asset, BaseOperator, TaskGroup, XComArg
 
+from airflow_ingest.factory.alerts import send_alerts, tell_of_failed_run
 from airflow_ingest.factory.arguments import airflow_arguments
+from airflow_ingest.factory.deadlines import deadlines
 from airflow_ingest.factory.docs import describe_pipeline
 from airflow_ingest.factory.form import form
 from airflow_ingest.factory.schedule import timetable
@@ -48,6 +50,8 @@ def build_dag(graph: PipelineGraph, pipeline: Pipeline, *, file: str | None = No
         catchup=pipeline.catchup,
         max_active_runs=pipeline.max_active_runs,
         tags=pipeline.tags,
+        deadline=deadlines(pipeline) or None,
+        on_failure_callback=tell_of_failed_run(pipeline),
         **{
             "doc_md": describe_pipeline(pipeline),
             **for_dag,
@@ -102,6 +106,8 @@ class _Builder:
         record.set_upstream(list(every))  # the leaves alone are over too soon: where a table failed, gold does not wait
         record.as_teardown()
         record.chosen_as = ""
+        if self.pipeline.alerts is not None:
+            send_alerts(self.pipeline, self.common, record)
         breaker = self.pipeline.circuit_breaker
         if breaker is not None:
             check = CheckCircuitOperator(task_id=CHECK_CIRCUIT, breaker=breaker, **common)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import get_parsing_context
 
 from airflow_ingest.config import ConfigError, IngestError, Mistake, load_pipeline
+from airflow_ingest.factory.alerts import check_notifiers
 from airflow_ingest.factory.arguments import refuse
 from airflow_ingest.factory.by_hand import ByHand
 from airflow_ingest.factory.dag import build_dag
@@ -99,6 +100,7 @@ def reported(file: Path) -> Iterator[None]:
 def load_and_try(file: Path) -> tuple[DAG, Pipeline]:
     """The DAG of a file, which Airflow takes in, and its pipeline. Raises ConfigError with all mistakes."""
     pipeline = load_pipeline(file)
+    check_notifiers(pipeline, str(file))
     build = partial(build_dag, compile_graph(pipeline), pipeline, file=str(file))
     try:
         dag = build()

@@ -1,5 +1,6 @@
 """Operators for the steps of a lakehouse pipeline; each can be used by hand in any DAG."""
 
+from airflow_ingest.operators.alerts import SendAlertsOperator
 from airflow_ingest.operators.bronze import BronzeIngestOperator
 from airflow_ingest.operators.by_hand import DecideHeldOperator, ReplayLettersOperator
 from airflow_ingest.operators.dlq import DlqReplayOperator
@@ -23,5 +24,6 @@ __all__ = [
     "QualityGateOperator",
     "RecordRunOperator",
     "ReplayLettersOperator",
+    "SendAlertsOperator",
     "SilverMergeOperator",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import Asset, BaseOperator
@@ -140,7 +141,8 @@ class LakehouseOperator(IntervalTemplates, Traced, BaseOperator):
         for outlet in self.outlets:
             if isinstance(outlet, Asset):
                 context["outlet_events"][outlet].extra.update(told)
-        return {**total, "attempt": getattr(context["ti"], "try_number", 1)}
+        ended = datetime.now(timezone.utc).isoformat()
+        return {**total, "attempt": getattr(context["ti"], "try_number", 1), "ended": ended}
 
     def measure(self, context: Context, result: LoadResult) -> None:
         """Send the metrics of a load."""

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
     from airflow_ingest.config import Table
-    from airflow_ingest.lakehouse import RunInfo
-    from airflow_ingest.lakehouse import Database
+    from airflow_ingest.lakehouse import Database, RunInfo
     from airflow_ingest.operators._lineage import Lineage
 
 

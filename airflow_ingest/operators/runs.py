@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from airflow_ingest.lakehouse import FailedLoad, RunInfo, TableRecord
     from airflow_ingest.lakehouse.runs import RunStatus
 
-CHECK_CIRCUIT, RECORD_RUN = "check_circuit", "record_run"
+CHECK_CIRCUIT, RECORD_RUN, SEND_ALERTS = "check_circuit", "record_run", "send_alerts"
+_AROUND = (CHECK_CIRCUIT, RECORD_RUN, SEND_ALERTS)
 
 
 class CheckCircuitOperator(LakehouseOperator, SkipMixin):
@@ -105,7 +106,7 @@ class SeenRun:
         self._states = states
         self._results = results
         found = self._result(CHECK_CIRCUIT)
-        idle = {state for task, state in states.items() if task not in (CHECK_CIRCUIT, RECORD_RUN)} == {"skipped"}
+        idle = {state for task, state in states.items() if task not in _AROUND} == {"skipped"}
         self._stopped = Circuit.from_dict(found).stops(run.run_id) if found and idle else ""
 
     @property

@@ -13,6 +13,8 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from airflow_ingest.notifications.interval_end import IntervalEnd
+
 Message = MutableMapping[str, Any]
 
 
@@ -37,7 +39,8 @@ def _pages() -> Any:
 
 
 class IngestPlugin(AirflowPlugin):
-    """What Airflow is told of."""
+    """What Airflow is told of: the pages, and from when the deadlines of pipelines count."""
 
     name = "airflow_ingest"
     fastapi_apps = [{"app": IngestPages(), "url_prefix": "/ingest", "name": "airflow-ingest"}]
+    deadline_references = [IntervalEnd]

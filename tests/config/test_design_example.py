@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_ingest.config import ConfigError, NullRateRule, Pipeline, RangeRule, parse_pipeline
+from airflow_ingest.config import NullRateRule, Pipeline, RangeRule, parse_pipeline
+from airflow_ingest.config.pipeline import LEVELS
 
 EXAMPLE = Path(__file__).parents[1] / "data/design_example.yaml"
 ENV = {"LANDING_ROOT": "/landing"}
@@ -42,13 +43,14 @@ def test_gold_knows_its_inputs(pipeline: Pipeline) -> None:
     )
 
 
-def test_what_is_not_served_yet_is_said() -> None:
-    with pytest.raises(ConfigError) as raised:
-        parse_pipeline(EXAMPLE.read_text("utf-8"), file="flights.yaml", env=ENV)
-    mistakes = raised.value.mistakes
-    assert [(mistake.path, mistake.line) for mistake in mistakes] == [
-        ("sla", 14),
-        ("alerts", 15),
-        ("tables.flights.sla", 33),
-    ]
-    assert all("is in the language but not served yet in this version" in mistake.problem for mistake in mistakes)
+def test_all_of_it_is_served(pipeline: Pipeline) -> None:
+    assert parse_pipeline(EXAMPLE.read_text("utf-8"), file="flights.yaml", env=ENV) == pipeline
+
+
+def test_who_is_told_of_what(pipeline: Pipeline) -> None:
+    assert pipeline.alerts is not None
+    pager = pipeline.alerts.notify["critical"][0]
+    assert (pager.class_, pager.args) == ("my_package.notifiers.Pager", {"team": "data"})
+    assert pipeline.alerts.levels == LEVELS, "the example writes out what holds where nothing is written"
+    assert pipeline.tables["flights"].sla is not None
+    assert pipeline.late_mail(pipeline.tables["flights"].sla) == ("ops@example.com",)

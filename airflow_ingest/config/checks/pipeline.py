@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from airflow_ingest.config.checks.alerts import check_alerts
 from airflow_ingest.config.checks.cycles import cycles
 from airflow_ingest.config.checks.delta import check_foreign
 from airflow_ingest.config.checks.dimensions import VERSIONED
@@ -17,7 +18,6 @@ from airflow_ingest.config.checks.silver import silver_columns
 from airflow_ingest.config.checks.table import check_table
 from airflow_ingest.config.errors import IngestError
 from airflow_ingest.config.report import Report, block
-from airflow_ingest.config.served import check_served
 from airflow_ingest.config.values import NAME, KeyPath, parse_duration, quote
 
 _PIPELINE = re.compile(r"[A-Za-z0-9_-]{1,200}\Z")
@@ -28,7 +28,7 @@ def check_pipeline(data: dict[str, Any], report: Report, stem: str) -> None:
     _check_name(data, stem, report)
     schedule = data.get("schedule")
     check_schedule(data, report)
-    check_served("Pipeline", data, (), report)
+    check_alerts(data, report)
     lake = data.get("lake")
     if isinstance(lake, str) and ("{{" in lake or not lake.strip()):
         report.add(("lake",), "Jinja is rendered in source.files only" if lake.strip() else "must not be empty")

@@ -33,7 +33,6 @@ def check_table(
     if isinstance(table.get("source"), dict):
         _check_source(source, kinds, block(table, "extract").get("mode", "interval"), at, report)
     _check_extract(table, kinds, at, report, schedule)
-    check_served("Table", table, at, report)
     if isinstance(table.get("wait"), dict):
         first = kinds[0] if kinds else ""
         check_wait(table["wait"], (*at, "wait"), report, source=first, pipeline=pipeline)
