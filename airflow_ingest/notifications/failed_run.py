@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_ENDED = ("success", "failed", "skipped", "upstream_failed", "removed")
 _WHY = {
     "timed_out": "the run was cut off by its dagrun_timeout",
     "all_tasks_deadlocked": "the run is stuck: what is left of it waits for itself",
@@ -41,8 +42,9 @@ class FailedRun:
 
     def alert(self, context: Mapping[str, Any], states: Mapping[str, str | None]) -> Alert | None:
         """What to tell of the run, by the states of its tasks; None if that has been told."""
-        level = self.alerts.level("failure")
-        if states.get(self.last) == "success" or level == "none":
+        level, state, reason = self.alerts.level("failure"), states.get(self.last), str(context.get("reason"))
+        cleared = reason == "task_failure" and state not in _ENDED  # somebody was quicker than the dag-processor
+        if state == "success" or cleared or level == "none":
             return None
         dag_run, dag_id = context.get("dag_run"), context["dag"].dag_id
         label = RunLabel.of(dag_run, dag_id) if dag_run else RunLabel(dag_id, context["run_id"], "run")
@@ -50,7 +52,7 @@ class FailedRun:
         facts = [f"Failed: {listed(failed)}."] if failed else []
         if ti := context.get("ti"):
             facts.append(f"The last task that was going on: {ti.task_id}.")
-        headline = _WHY.get(str(context.get("reason")), "the run failed")
+        headline = _WHY.get(reason, "the run failed")
         return Alert("failure", level, label, headline, tuple(facts), _ADVICE)
 
 

@@ -106,15 +106,18 @@ class Miss:
 
     def _ended(self, own: Mapping[str, str | None]) -> datetime:
         """When the table was done, as its last step has said; where it said nothing there was nothing to do."""
-        from airflow.sdk.execution_time.xcom import XCom
-
         last = next((f"{self.table}.{step}" for step in (_MERGE, _INGEST) if f"{self.table}.{step}" in own), "")
         if own.get(last) != "success":
             return self.deadline
-        run = self._run
-        found = XCom.get_one(key="return_value", dag_id=run["dag_id"], task_id=last, run_id=run["dag_run_id"])
+        found = self._result(last)
         ended = found.get("ended") if isinstance(found, dict) else None
         return _time(ended) if ended else self.deadline
+
+    def _result(self, task: str) -> Any:
+        from airflow.sdk.execution_time.xcom import XCom
+
+        run = self._run
+        return XCom.get_one(key="return_value", dag_id=run["dag_id"], task_id=task, run_id=run["dag_run_id"])
 
 
 _ADVICE = (

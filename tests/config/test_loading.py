@@ -218,6 +218,11 @@ def test_mistakes_of_plain_data_have_a_path_and_no_line() -> None:
             Did you mean "files"?""")
 
 
+def test_a_table_on_its_own_has_no_deadline() -> None:
+    with pytest.raises(ConfigError, match="sla: a table on its own has no runs that could be late"):
+        parse_table({"source": {"files": "a.csv", "format": "csv"}, "sla": {"within": "1h"}})
+
+
 def test_gold_from_plain_data() -> None:
     gold = parse_gold({"sql": "SELECT a.id FROM silver.a AS a JOIN gold.b USING (id) JOIN silver.a AS c USING (id)"})
     assert gold.inputs == ("silver.a", "gold.b")

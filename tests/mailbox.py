@@ -1,0 +1,79 @@
+"""A real SMTP server that keeps what it is sent."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Any
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from airflow_ingest.testing.settings import choose_port
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A mail that arrived: to whom, when, and what it says."""
+
+    to: tuple[str, ...]
+    at: datetime
+    subject: str
+    body: str
+
+
+@dataclass
+class Mailbox:
+    """What has arrived so far; `port` is where the server listens on loopback."""
+
+    port: int = 0
+    mails: list[Mail] = field(default_factory=list)
+
+    @property
+    def subjects(self) -> list[str]:
+        """The subjects, as they came."""
+        return [mail.subject for mail in self.mails]
+
+    def connection(self, **extra: Any) -> str:
+        """An Airflow connection to it, as the value of an environment variable."""
+        plain = {"disable_ssl": True, "disable_tls": True, "from_email": "ingest@example.com", "timeout": 5}
+        extra = {**plain, "retry_limit": 1, **extra}
+        return json.dumps({"conn_type": "smtp", "host": "127.0.0.1", "port": self.port, "extra": extra})
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        """Called by the server."""
+        content = envelope.content
+        assert isinstance(content, bytes)
+        message = message_from_bytes(content, policy=policy.default)
+        assert isinstance(message, EmailMessage)
+        body = message.get_body(("html", "plain"))
+        text = body.get_content() if body else ""
+        mail = Mail(tuple(envelope.rcpt_tos), datetime.now(timezone.utc), str(message["Subject"]), text)
+        self.mails.append(mail)
+        return "250 OK"
+
+
+@contextmanager
+def mailbox(box: Mailbox | None = None, **server: Any) -> Iterator[Mailbox]:
+    """A server on a free port, with further arguments of aiosmtpd's."""
+    box = box or Mailbox()
+    box.port = choose_port(None)
+    controller = Controller(box, "127.0.0.1", box.port, **server)
+    controller.start()
+    try:
+        yield box
+    finally:
+        controller.stop()
+
+
+def tls(certificate: str, key: str) -> ssl.SSLContext:
+    """What a server needs to offer STARTTLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
