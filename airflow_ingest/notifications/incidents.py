@@ -111,7 +111,7 @@ def incidents(run: RunSeen) -> Iterator[Incident]:
             yield Incident(event, headline.format(listed(facts, most=3)), told, advice, tuple(facts))
     yield from _circuit(run)
     if run.unwell_before and not run.unwell and not run.stopped:
-        fact = "The run before failed or was held, and this one is well."
+        fact = "What failed or was held before is well now."
         yield Incident("recovered", "well again", (fact,), "")
 
 

@@ -136,8 +136,17 @@ def test_a_task_that_fails_for_good_is_told_once_and_so_is_that_it_is_well_again
 
     site.land("orders.csv", "id\n1\n")
     api.clear("broken", run_id)
-    (_, mail) = post.wait("broken", 2, timeout=180)
-    assert mail.subject == "[info] broken: well again"
+    mails = post.wait("broken", 2, timeout=180)
+    assert mails[-1].subject == "[info] broken: well again", "the run that failed was cleared"
+
+    (site.landing / "orders.csv").unlink()
+    api.trigger("broken", logical_date=datetime(2026, 1, 1, tzinfo=timezone.utc))
+    mails = post.wait("broken", 3, timeout=180)
+    assert mails[-1].subject == "[critical] broken: orders failed"
+    site.land("orders.csv", "id\n1\n")
+    api.trigger("broken", logical_date=datetime(2026, 1, 2, tzinfo=timezone.utc))
+    mails = post.wait("broken", 4, timeout=180)
+    assert mails[-1].subject == "[info] broken: well again", "the run before failed"
 
 
 def test_a_run_that_is_cut_off_is_told_though_its_last_tasks_never_run(post: Post) -> None:
@@ -152,7 +161,7 @@ def test_a_run_that_is_cut_off_is_told_though_its_last_tasks_never_run(post: Pos
 
 
 def test_a_missed_deadline_is_told_once_in_time_and_for_the_run_of_the_schedule_alone(post: Post) -> None:
-    site, api = post.site, post.site.airflow.api
+    site = post.site
     due = (datetime.now(timezone.utc) + timedelta(seconds=130)).replace(second=0, microsecond=0)
     text = LATE.format(minute=due.minute, hour=due.hour, start=(due - timedelta(days=1)).isoformat())
     post.dag("late", text)
@@ -161,7 +170,7 @@ def test_a_missed_deadline_is_told_once_in_time_and_for_the_run_of_the_schedule_
     site.airflow.wait_for(lambda: bool(_running(site)), timeout=60, what="the backfill's run")
     assert datetime.now(timezone.utc) < due, "too slow for this test"
 
-    mails = post.wait("late", 2, timeout=180)
+    mails, api = post.wait("late", 2, timeout=180), site.airflow.api
     run = next(run for run in api.runs("late") if run.run_type == "scheduled")
     assert [run.state for run in api.runs("late")] == ["running", "running"]
     assert {mail.to: mail.subject for mail in mails} == {

@@ -177,9 +177,7 @@ def test_the_circuit(before: str, after: Any, opened: bool) -> None:
 
 def test_recovered_after_a_bad_run_and_not_by_a_stopped_one() -> None:
     well, bad, stopped = (TableSeen(record(status=status)) for status in ("loaded", "held", "stopped"))
-    assert told(well, unwell_before=True) == {
-        "recovered": ("The run before failed or was held, and this one is well.",)
-    }
+    assert told(well, unwell_before=True) == {"recovered": ("What failed or was held before is well now.",)}
     assert list(told(bad, unwell_before=True)) == ["gate_error"]
     assert told(stopped, unwell_before=True) == {}
     runs = [RunSeen([table], unwell_before=True) for table in (well, bad, stopped)]
