@@ -43,11 +43,9 @@ alerts:
 tables:
   orders:
     source: {files: "${LANDING_ROOT}/orders.csv", format: csv}
-    extract: {mode: full}
-    silver: {columns: {id: int}, keys: [id], load: overwrite}
+    silver: {columns: {id: int}, keys: [id]}
   others:
     source: {files: "${LANDING_ROOT}/fast.csv", format: csv}
-    extract: {mode: full}
 gold:
   counted: {sql: SELECT count(*) AS n FROM silver.orders, load: overwrite}
 """
@@ -121,7 +119,7 @@ def post(tmp_path_factory: pytest.TempPathFactory, spark_server: ServerStatus) -
 def test_a_task_that_fails_for_good_is_told_once_and_so_is_that_it_is_well_again(post: Post) -> None:
     site, api = post.site, post.site.airflow.api
     post.dag("broken", BROKEN)
-    run_id = api.trigger("broken").run_id
+    run_id = api.trigger("broken", logical_date=datetime(2026, 1, 1, tzinfo=timezone.utc)).run_id
 
     (mail,) = post.wait("broken", 1, timeout=180)
     assert (mail.subject, mail.to) == ("[critical] broken: orders failed", ("ops@example.com",))
@@ -140,11 +138,11 @@ def test_a_task_that_fails_for_good_is_told_once_and_so_is_that_it_is_well_again
     assert mails[-1].subject == "[info] broken: well again", "the run that failed was cleared"
 
     (site.landing / "orders.csv").unlink()
-    api.trigger("broken", logical_date=datetime(2026, 1, 1, tzinfo=timezone.utc))
+    api.trigger("broken", logical_date=datetime(2026, 1, 2, tzinfo=timezone.utc))
     mails = post.wait("broken", 3, timeout=180)
     assert mails[-1].subject == "[critical] broken: orders failed"
     site.land("orders.csv", "id\n1\n")
-    api.trigger("broken", logical_date=datetime(2026, 1, 2, tzinfo=timezone.utc))
+    api.trigger("broken", logical_date=datetime(2026, 1, 3, tzinfo=timezone.utc))
     mails = post.wait("broken", 4, timeout=180)
     assert mails[-1].subject == "[info] broken: well again", "the run before failed"
 
