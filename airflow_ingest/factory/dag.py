@@ -100,15 +100,19 @@ class _Builder:
         """Put what may stop a run before all tasks, and what writes down how it went behind them."""
         first, every = self.dag.roots, self.dag.tasks
         common = {**self.common, **self._lake(), "dag": self.dag}
+        breaker = self.pipeline.circuit_breaker
         record = RecordRunOperator(
-            task_id=RECORD_RUN, tables=list(self.pipeline.tables), gold=list(self.pipeline.gold), **common
+            task_id=RECORD_RUN,
+            tables=list(self.pipeline.tables),
+            gold=list(self.pipeline.gold),
+            breaker=breaker,
+            **common,
         )
         record.set_upstream(list(every))  # the leaves alone are over too soon: where a table failed, gold does not wait
         record.as_teardown()
         record.chosen_as = ""
         if self.pipeline.alerts is not None:
             send_alerts(self.pipeline, self.common, record)
-        breaker = self.pipeline.circuit_breaker
         if breaker is not None:
             check = CheckCircuitOperator(task_id=CHECK_CIRCUIT, breaker=breaker, **common)
             check.chosen_as = ""

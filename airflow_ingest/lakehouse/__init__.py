@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from airflow_ingest.lakehouse.runs import TableRecord, record_runs, run_history
     from airflow_ingest.lakehouse.silver.merge import merge_silver
     from airflow_ingest.lakehouse.sources.database import Database
+    from airflow_ingest.lakehouse.standing import Standing, standings
     from airflow_ingest.lakehouse.status import GoldStatus, TableStatus, gold_status, table_status
 
 __all__ = [
@@ -100,6 +101,7 @@ __all__ = [
     "SchemaMismatch",
     "SourceNotFound",
     "SourceUnreadable",
+    "Standing",
     "TableOwnedByOther",
     "TablePlan",
     "TableProfile",
@@ -139,6 +141,7 @@ __all__ = [
     "reset_circuit",
     "restore_table",
     "run_history",
+    "standings",
     "table_status",
     "targets_of",
 ]
@@ -184,6 +187,7 @@ _HOME = {
     "release_batch": "releases",
     **dict.fromkeys(("TableRecord", "record_runs", "run_history"), "runs"),
     **dict.fromkeys(("check_replayable", "replay_dlq"), "replay"),
+    **dict.fromkeys(("Standing", "standings"), "standing"),
 }
 
 

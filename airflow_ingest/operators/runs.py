@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow.sdk import BaseXCom, SkipMixin
@@ -14,9 +15,10 @@ from airflow_ingest.operators._base import LakehouseOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from pyspark.sql import SparkSession
 
     from airflow_ingest.config import CircuitBreaker
-    from airflow_ingest.lakehouse import FailedLoad, RunInfo, TableRecord
+    from airflow_ingest.lakehouse import FailedLoad, Lake, RunInfo, TableRecord
     from airflow_ingest.lakehouse.runs import RunStatus
 
 CHECK_CIRCUIT, RECORD_RUN, SEND_ALERTS = "check_circuit", "record_run", "send_alerts"
@@ -58,35 +60,64 @@ class CheckCircuitOperator(LakehouseOperator, SkipMixin):
 class RecordRunOperator(LakehouseOperator):
     """Write into `ops/runs` what the run did with every table. It never fails a run: what goes wrong is logged.
 
+    Returns what it wrote, as `{"tables": {<table>: <record>}, "circuit": <circuit>}`, or None if it could not. A record
+    is a `TableRecord`, with `version` where one was published, and of a table that the run worked on, its `Standing`
+    now. The circuit is as it stands after the run, None without a breaker.
+
     :param tables: the pipeline's tables
     :param gold: its gold tables
+    :param breaker: its circuit breaker, if it has one
     """
 
     of_one_table = False
     ui_color = "#eeeeee"
 
-    def __init__(self, *, tables: Sequence[str], gold: Sequence[str], **kwargs: Any) -> None:
+    def __init__(
+        self, *, tables: Sequence[str], gold: Sequence[str], breaker: CircuitBreaker | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**{"table": RECORD_RUN, "retries": 0, **kwargs})
         self.tables = tuple(tables)
         self.gold = tuple(gold)
+        self.breaker = breaker
 
-    def execute(self, context: Context) -> None:
+    def execute(self, context: Context) -> dict[str, Any] | None:
         """Look at the run's tasks and write; a failure is logged as a warning."""
-        from airflow_ingest.lakehouse import failed_loads, record_runs
+        from airflow_ingest.lakehouse import failed_loads, read_circuit, record_runs
 
         run, ti = run_info(context, self.pipeline), context["ti"]
         dag_id, run_id = context["dag"].dag_id, run.run_id
         try:
             states = ti.get_task_states(dag_id, run_ids=[run_id])[run_id]
             started = context["dag_run"].start_date or datetime.now(timezone.utc)
-            seen = SeenRun(run, started, states, lambda task: ti.xcom_pull(task_ids=task))
+            seen = SeenRun(run, started, states, cache(lambda task: ti.xcom_pull(task_ids=task)))
             with self.spark(context, run) as spark:
                 lake = self.lake_of(run)
                 failed = seen.failed and failed_loads(spark, lake, limit=50)
-                records = [*(seen.table(name) for name in self.tables), *(seen.gold(name) for name in self.gold)]
-                record_runs(spark, lake, run, [with_error(record, failed or []) for record in records])
+                found = [*(seen.table(name) for name in self.tables), *(seen.gold(name) for name in self.gold)]
+                records = [with_error(record, failed or []) for record in found]
+                record_runs(spark, lake, run, records)
+                told = told_of_run(spark, lake, seen, records)
+                circuit = read_circuit(spark, lake, self.breaker).to_dict() if self.breaker else None
         except Exception as error:
             self.log.warning("The run could not be written to ops/runs: %s", error)
+            return None
+        return {"tables": told, "circuit": circuit}
+
+
+def told_of_run(
+    spark: SparkSession, lake: Lake, seen: SeenRun, records: Sequence[TableRecord]
+) -> dict[str, dict[str, Any]]:
+    """The `records` of a run by their tables, with the version that it published and where the table stands now."""
+    from airflow_ingest.lakehouse import standings
+
+    worked_on = [one.table for one in records if one.status not in _IDLE and not one.table.startswith(f"{GOLD_GROUP}.")]
+    stand = {name: found.to_dict() for name, found in standings(spark, lake, worked_on).items()}
+    return {
+        one.table: {**one.to_dict(), "version": seen.version(one.table), **stand.get(one.table, {})} for one in records
+    }
+
+
+_IDLE = ("skipped", "not run", "stopped")
 
 
 class Results(Protocol):
@@ -142,6 +173,12 @@ class SeenRun:
         status = found.get("status", status)
         rows = RowCounts.from_dict(found["rows"]) if found else RowCounts()
         return self._record(f"gold.{name}", status, rows, found.get("seconds", 0.0), [found.get("attempt", 1)], "")
+
+    def version(self, name: str) -> int | None:
+        """The version of the table that it published, of silver or gold where there is one."""
+        steps = (name, f"{name}.{StepKind.MERGE.value}", f"{name}.{StepKind.INGEST.value}")
+        found = self._result(next((step for step in steps if step in self._states), name))
+        return found.get("version") if isinstance(found, dict) else None
 
     def _result(self, task: str) -> Any:
         """What a task returned; a gate that holds a batch hands its outcomes on and is a success."""

@@ -45,6 +45,7 @@ PROFILED = """pipeline: shop
 schedule: "@daily"
 start_date: 2013-01-01
 retries: {attempts: 1}
+circuit_breaker: {failures: 3}
 lake: LAKE
 tables:
   orders:
@@ -110,6 +111,15 @@ def dag(landing: Path, tmp_path: Path, spark_server: ServerStatus) -> DAG:
 
 def states(run: DagRun) -> dict[str, str]:
     return {each.task_id: str(each.state) for each in run.get_task_instances()}
+
+
+def result_of(run: DagRun, task: str) -> Any:
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+
+    found = XComModel.get_many(key="return_value", dag_ids=run.dag_id, task_ids=task, run_id=run.run_id)
+    with create_session() as session:
+        return XComModel.deserialize_value(session.scalars(found).one())
 
 
 def rows(spark: SparkSession, path: Path, columns: str) -> list[tuple[Any, ...]]:
@@ -382,6 +392,13 @@ def test_a_profile_that_fails_turns_the_run_red_and_takes_nothing_back(
         ("gold", "per_day", "day", 1, 0),
         *(("silver", "orders", name, 2, 0) for name in ("amount", "day", "id")),
     ]
+
+    told = result_of(first, "record_run")
+    assert (told["circuit"]["state"], sorted(told["tables"])) == ("closed", ["gold.per_day", "orders"])
+    orders = {"status": "loaded", "open_letters": 0, "held": 0, "watermark": "2013-01-02T00:00:00+00:00"}
+    assert orders.items() <= told["tables"]["orders"].items()
+    assert told["tables"]["orders"]["rows"]["inserted"] == 2
+    assert all(table["version"] is not None for table in told["tables"].values())
 
     def broken(*_: Any, **__: Any) -> None:
         raise lakehouse.LakehouseError("no profile today")

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from airflow_ingest.lakehouse import Circuit, FailedLoad, RunInfo
-from airflow_ingest.operators.runs import SeenRun, with_error
+from airflow_ingest import lakehouse
+from airflow_ingest.lakehouse import Circuit, FailedLoad, RunInfo, Standing
+from airflow_ingest.operators.runs import SeenRun, told_of_run, with_error
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 BATCH = {
@@ -138,3 +139,40 @@ def test_what_went_wrong_is_found_among_the_loads_that_were_given_up() -> None:
     found = with_error(record, [given_up.model_copy(update={"run_id": "other"}), given_up])
     assert (found.error, found.attempts) == ("KeyError: x", 3)
     assert with_error(record, []) == record
+
+
+@pytest.mark.parametrize(
+    ("states", "results", "name", "version"),
+    [
+        pytest.param(GOOD, {"ingest_bronze": {"version": 3}, "merge_silver": {"version": 7}}, "orders", 7, id="silver"),
+        pytest.param(LOST, {"ingest_bronze": {"version": 3}}, "orders", None, id="not merged"),
+        pytest.param({"ingest_bronze": "success"}, {"ingest_bronze": {"version": 3}}, "orders", 3, id="bronze alone"),
+        pytest.param({"gold.total": "success"}, {"gold.total": {"version": 2}}, "gold.total", 2, id="gold"),
+        pytest.param({"gold.total": "skipped"}, {}, "gold.total", None, id="nothing new"),
+    ],
+)
+def test_the_version_that_a_run_published(
+    states: dict[str, str], results: dict[str, Any], name: str, version: int | None
+) -> None:
+    assert seen(states, results).version(name) == version
+
+
+def test_what_a_run_tells_of_its_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def stand(_spark: Any, _lake: Any, names: list[str]) -> dict[str, Standing]:
+        asked.extend(names)
+        return {name: Standing(open_letters=2, watermark="17") for name in names}
+
+    monkeypatch.setattr(lakehouse, "standings", stand)
+    of_run = seen({**GOOD, "gold.total": "success"}, {"merge_silver": {**MERGED, "version": 7}})
+    idle = seen(dict.fromkeys(GOOD, "skipped")).table("orders").model_copy(update={"table": "idle"})
+
+    told = told_of_run(None, None, of_run, [of_run.table("orders"), idle, of_run.gold("total")])  # type: ignore[arg-type]
+
+    assert asked == ["orders"], "a table with which the run did nothing stands where it stood"
+    assert {"status": "loaded", "version": 7, "open_letters": 2, "held": 0, "watermark": "17"}.items() <= told[
+        "orders"
+    ].items()
+    assert "open_letters" not in told["idle"]
+    assert sorted(told) == ["gold.total", "idle", "orders"]
