@@ -14,6 +14,9 @@ from airflow_ingest.operators.by_hand import DecideHeldOperator, ReplayLettersOp
 if TYPE_CHECKING:
     from airflow_ingest.config import Pipeline
 
+REPLAYS, DECIDES = "dead letters", "held batches"
+"""Tags by which the two DAGs are found, whatever their ids."""
+
 _REPLAY = """\
 Puts rejected rows through today's configuration again, with a fix if you give one. Rows that pass go into silver as if
 they had come in their time, and the gold that reads it is refreshed; the others stay in the dead-letter table with
@@ -95,7 +98,7 @@ def build_replay_dag(dag_id: str, files: Mapping[str, str], tables: Sequence[str
             section="How",
         ),
     }
-    dag = _dag(dag_id, "Puts rejected rows through today's configuration again", _REPLAY, params)
+    dag = _dag(dag_id, REPLAYS, "Puts rejected rows through today's configuration again", _REPLAY, params)
     ReplayLettersOperator(task_id="replay", files=files, dag=dag, retries=2, retry_delay=timedelta(seconds=30))
     return dag
 
@@ -116,7 +119,7 @@ def build_held_dag(dag_id: str, files: Mapping[str, str], tables: Sequence[str])
             type="string", minLength=1, title="Reason", description="Why, for those who look at it later; it is kept."
         ),
     }
-    dag = _dag(dag_id, "Lets batches through that the gate has held, or throws them away", _HELD, params)
+    dag = _dag(dag_id, DECIDES, "Lets batches through that the gate has held, or throws them away", _HELD, params)
     DecideHeldOperator(task_id="decide", files=files, dag=dag)
     return dag
 
@@ -137,13 +140,13 @@ def _optional(title: str, description: str, **schema: Any) -> Param:
     return Param(None, type=["null", "string"], title=title, description=description, **schema)
 
 
-def _dag(dag_id: str, description: str, about: str, params: dict[str, Param]) -> DAG:
+def _dag(dag_id: str, tag: str, description: str, about: str, params: dict[str, Param]) -> DAG:
     return DAG(
         dag_id,
         description=description,
         schedule=None,
         catchup=False,
-        tags=["by hand"],
+        tags=["by hand", tag],
         doc_md=about,
         params=params,
     )

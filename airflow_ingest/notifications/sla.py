@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from airflow_ingest import _metrics
 from airflow_ingest.notifications.alert import Alert, RunLabel, listed, show_time
 
 IN_TIME, TOLD, NOT_TOLD = "in time", "told", "late, and the mail could not be sent"
@@ -47,6 +48,7 @@ class Miss:
         alert = self.alert(self._states())
         if alert is None:
             return IN_TIME
+        _metrics.deadline_missed(alert.run.pipeline, self.table or None)
         return TOLD if send_mails(self.to, [alert]) else NOT_TOLD
 
     def alert(self, states: Mapping[str, str | None]) -> Alert | None:

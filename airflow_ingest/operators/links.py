@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
 
 from airflow.sdk import BaseOperatorLink
-from airflow.sdk.configuration import conf
+
+from airflow_ingest._addresses import path, ui_root
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -20,5 +20,4 @@ class QualityReportLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """The page's path under the address of Airflow's UI."""
-        root = urlsplit(conf.get("api", "base_url", fallback="/")).path.rstrip("/")
-        return f"{root}/ingest/quality/{quote(ti_key.dag_id, safe='')}/{quote(ti_key.task_id, safe='')}"
+        return path(ui_root(), "ingest", "quality", ti_key.dag_id, ti_key.task_id)

@@ -1,14 +1,15 @@
-"""Pages for people who are logged in and may see the DAG: what the gate of a table has found lately.
+"""Pages for people who are logged in and may see the DAGs: how all tables stand, and what a table's gate found lately.
 
-What gates return is in Airflow's XComs, so neither Spark nor the lake is needed for it.
+Both are answered from Airflow's database alone, so neither Spark nor the lake is needed for them.
 """
 
 from datetime import datetime, timezone
 from typing import Any
 
+from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.common.db.common import SessionDep
-from airflow.api_fastapi.core_api.security import requires_access_dag
+from airflow.api_fastapi.core_api.security import ReadableXComFilterDep, requires_access_dag
 from airflow.models.xcom import XCOM_RETURN_KEY, XComModel
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.responses import HTMLResponse
@@ -16,6 +17,10 @@ from sqlalchemy import select
 
 from airflow_ingest.lakehouse.quality.report import report_page
 from airflow_ingest.lakehouse.quality.trend import trend_of_gates
+from airflow_ingest.ui.status.facts import facts_of
+from airflow_ingest.ui.status.forms import forms_of
+from airflow_ingest.ui.status.page import policy, status_page
+from airflow_ingest.ui.status.summary import summary_of
 
 _RUNS = 30
 
@@ -23,9 +28,18 @@ _RUNS = 30
 def pages() -> FastAPI:
     """The application."""
     app = FastAPI(title="airflow-ingest", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.auth_manager = get_auth_manager()  # where Airflow's dependencies look for it
     may_see = Depends(requires_access_dag("GET", DagAccessEntity.XCOM))
     app.get("/quality/{dag_id}/{task_id}", dependencies=[may_see], response_class=HTMLResponse)(quality)
+    app.get("/status", dependencies=[may_see], response_class=HTMLResponse)(status)
     return app
+
+
+def status(session: SessionDep, readable: ReadableXComFilterDep) -> HTMLResponse:
+    """How the pipelines stand that the user may read."""
+    dags, now = readable.value or set(), datetime.now(timezone.utc)
+    page = status_page(summary_of(facts_of(session, dags), forms_of(session, dags), now), now)
+    return HTMLResponse(page, headers={"Content-Security-Policy": policy(), "Cache-Control": "no-store"})
 
 
 def quality(dag_id: str, task_id: str, session: SessionDep) -> HTMLResponse:

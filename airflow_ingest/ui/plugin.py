@@ -13,9 +13,16 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from airflow_ingest._addresses import path, ui_root
 from airflow_ingest.notifications.interval_end import IntervalEnd
 
 Message = MutableMapping[str, Any]
+_ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='{fill}' stroke='{line}' "
+    "stroke-width='1.8' stroke-linejoin='round'%3E%3Cpath d='m12 12-9 4.5 9 4.5 9-4.5zm0-4.5L3 12l9 4.5 9-4.5zM12 3 3 "
+    "7.5l9 4.5 9-4.5z'/%3E%3C/svg%3E"
+)
+"""An image knows nothing of the text's colour beside it: it has to be seen on a light ground and on a dark one."""
 
 
 class IngestPages:
@@ -44,3 +51,14 @@ class IngestPlugin(AirflowPlugin):
     name = "airflow_ingest"
     fastapi_apps = [{"app": IngestPages(), "url_prefix": "/ingest", "name": "airflow-ingest"}]
     deadline_references = [IntervalEnd]
+    external_views = [
+        {
+            "name": "Ingest",
+            "href": path(ui_root(), "ingest", "status"),
+            "url_route": "ingest",
+            "destination": "nav",
+            "nav_top_level": True,
+            "icon": _ICON.format(fill="white", line="%23294468"),
+            "icon_dark_mode": _ICON.format(fill="none", line="%23c7d2e2"),
+        }
+    ]
