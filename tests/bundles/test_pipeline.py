@@ -168,19 +168,21 @@ def test_two_airflows_of_a_machine_keep_apart(bundle: Bundle, folder: Path) -> N
 def test_a_task_reads_its_own_file_alone(
     folder: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from airflow.sdk.definitions._internal.dag_parsing_context import _airflow_parsing_context_manager as parsing
+    def parsing(dag_id: str, task_id: str) -> None:
+        monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", dag_id)
+        monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_TASK_ID", task_id)
 
     drop(folder, "bad.yaml", "pipeline: [broken\n")
     (folder / "mine.py").write_text("HERE = True\n")
     from airflow.dag_processing.dagbag import DagBag
 
     one = bundle()
-    with parsing(dag_id="shop", task_id="orders.ingest_bronze"):
-        found = DagBag(one.path / "shop.yaml.py", bundle_path=one.path)
+    parsing("shop", "orders.ingest_bronze")
+    found = DagBag(one.path / "shop.yaml.py", bundle_path=one.path)
     assert list(found.dags) == ["shop"]
     assert __import__("mine").HERE, "functions beside the pipeline files can be named in them"
-    with parsing(dag_id="ingest_maintenance", task_id="shop"):
-        found = DagBag(one.path / "ingest_shared.py", bundle_path=one.path)
+    parsing("ingest_maintenance", "shop")
+    found = DagBag(one.path / "ingest_shared.py", bundle_path=one.path)
     assert found.dags["ingest_maintenance"].task_ids == ["shop"]
 
 

@@ -64,5 +64,6 @@ def test_the_operators_by_hand_cover_the_public_ones(bag: DagBag) -> None:
         "MaintenanceOperator",
         "RecordRunOperator",
         "ReplayLettersOperator",
+        "SendAlertsOperator",
     }
     assert set(operators.__all__) - used == {"DlqReplayOperator", *of_the_loader}
