@@ -17,12 +17,14 @@ from sqlalchemy import select
 
 from airflow_ingest.lakehouse.quality.report import report_page
 from airflow_ingest.lakehouse.quality.trend import trend_of_gates
+from airflow_ingest.ui.inline import policy, read
 from airflow_ingest.ui.status.facts import facts_of
 from airflow_ingest.ui.status.forms import forms_of
-from airflow_ingest.ui.status.page import policy, status_page
+from airflow_ingest.ui.status.page import SCRIPTS, STYLE, status_page
 from airflow_ingest.ui.status.summary import summary_of
 
 _RUNS = 30
+_THEME = "theme.js"
 
 
 def pages() -> FastAPI:
@@ -39,7 +41,7 @@ def status(session: SessionDep, readable: ReadableXComFilterDep) -> HTMLResponse
     """How the pipelines stand that the user may read."""
     dags, now = readable.value or set(), datetime.now(timezone.utc)
     page = status_page(summary_of(facts_of(session, dags), forms_of(session, dags), now), now)
-    return HTMLResponse(page, headers={"Content-Security-Policy": policy(), "Cache-Control": "no-store"})
+    return HTMLResponse(page, headers={"Content-Security-Policy": policy(STYLE, *SCRIPTS), "Cache-Control": "no-store"})
 
 
 def quality(dag_id: str, task_id: str, session: SessionDep) -> HTMLResponse:
@@ -54,8 +56,8 @@ def quality(dag_id: str, task_id: str, session: SessionDep) -> HTMLResponse:
     gates = [(at, run_id, each) for at, run_id, value in found for each in _items(value) if _is_gate(each)]
     if not gates:
         raise HTTPException(404, f"{task_id} of {dag_id} is no quality gate, or has judged nothing yet.")
-    page = report_page(f"{dag_id}: {task_id}", trend_of_gates(gates), datetime.now(timezone.utc))
-    return HTMLResponse(page, headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"})
+    page = report_page(f"{dag_id}: {task_id}", trend_of_gates(gates), datetime.now(timezone.utc), script=read(_THEME))
+    return HTMLResponse(page, headers={"Content-Security-Policy": policy("'unsafe-inline'", _THEME)})
 
 
 def _items(value: Any) -> list[Any]:

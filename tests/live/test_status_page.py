@@ -112,6 +112,7 @@ def test_five_hundred_tables_in_both_themes_and_by_keyboard(site: Site, page: An
     frame.get_by_role("group", name="What to list").get_by_role("button", name="Tables").click()
     frame.get_by_role("link", name="Quality report of ").first.click()
     page.frame_locator("iframe").get_by_role("heading", name="quality_gate").wait_for()
+    assert page.frame_locator("iframe").locator("html").get_attribute("data-theme") == "dark"
     page.screenshot(path=str(tmp_path / "report_dark.png"))
 
     took = []

@@ -1,4 +1,4 @@
-"""The history of rules as one HTML page that needs nothing but itself: no script, no network."""
+"""The history of rules as one HTML page that needs nothing but itself: no network, and no script of its own."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 _WIDTH, _HEIGHT, _EDGE = 240, 40, 4
 _STYLE = """
-:root { color-scheme: light dark; --line: #3b6ea5; --bad: #c62828; --soft: #8884; }
-@media (prefers-color-scheme: dark) { :root { --line: #8ab4f8; --bad: #ff8a80; } }
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem; }
+:root { color-scheme: light dark; --line: light-dark(#3b6ea5, #8ab4f8); --bad: light-dark(#c62828, #ff8a80);
+  --soft: #8884; --ground: light-dark(#ffffff, #111113); }
+:root[data-theme=light] { color-scheme: light; } :root[data-theme=dark] { color-scheme: dark; }
+body { background: var(--ground); font: 15px/1.45 system-ui, sans-serif; }
+body { margin: 2rem auto; max-width: 75rem; padding: 0 1rem; }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0 2rem; }
 th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid var(--soft); vertical-align: top; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
@@ -29,14 +31,19 @@ summary { cursor: pointer; } details table { font-size: .85rem; } code { overflo
 """
 
 
-def report_page(pipeline: str, rules: Sequence[RuleHistory], at: datetime) -> str:
-    """The page: for every table its rules, with a chart, what was found last, and all numbers behind a fold."""
+def report_page(pipeline: str, rules: Sequence[RuleHistory], at: datetime, *, script: str = "") -> str:
+    """The page: for every table its rules, with a chart, what was found last, and all numbers behind a fold.
+
+    `script` runs as the page is read; it may set `data-theme` of the root to `light` or `dark`.
+    """
     broken = sum(not rule.last.passed for rule in rules)
     many = "1 rule" if len(rules) == 1 else f"{len(rules)} rules"
     parts = [
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>",
         "<meta name='viewport' content='width=device-width'>",
-        f"<title>{escape(pipeline)}: quality</title><style>{_STYLE}</style></head><body>",
+        f"<title>{escape(pipeline)}: quality</title><style>{_STYLE}</style>",
+        *([f"<script>{script}</script>"] if script else []),
+        "</head><body>",
         f"<h1>{escape(pipeline)}</h1>",
         f"<p>{many}, {broken} of them broken by the newest batch. {at:%Y-%m-%d %H:%M %Z}</p>",
         *(part for table, found in groupby(rules, key=lambda rule: rule.table) for part in _table(table, list(found))),

@@ -1,18 +1,6 @@
 "use strict";
 (() => {
-  const root = document.documentElement;
   const framed = window.parent !== window;
-
-  // Airflow puts its theme on its own document, and keeps its name in the browser's storage.
-  const outer = framed ? parent.document.documentElement : null;
-  const follow = () => {
-    const theme = outer ? (outer.classList.contains("dark") ? "dark" : "light") : localStorage.getItem("theme");
-    if (theme === "dark" || theme === "light") root.dataset.theme = theme;
-    const ground = outer && getComputedStyle(parent.document.body).backgroundColor;
-    if (ground && ground.startsWith("rgb(")) root.style.setProperty("--ground", ground);
-  };
-  follow();
-  if (outer) new MutationObserver(follow).observe(outer, { attributes: true, attributeFilter: ["class"] });
 
   // The frame may not leave itself: a link to a page of Airflow is followed by Airflow's own document.
   document.addEventListener("click", (event) => {

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
-from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined, Template
 
 from airflow_ingest._addresses import path, ui_root
+from airflow_ingest.ui.inline import read
 from airflow_ingest.ui.status import texts
 from airflow_ingest.ui.status.charts import bars
 from airflow_ingest.ui.status.facts import RUNS
 from airflow_ingest.ui.status.sla import Promise
 from airflow_ingest.ui.status.summary import WARN, PipelineView, TableView
 
+STYLE, SCRIPTS = "status/page.css", ("theme.js", "status/page.js")
 _LEAST_RATE = 0.05
 _FILTERS = ("count", "mark", "moment", "share", "span", "things")
 
@@ -60,24 +59,14 @@ def status_page(pipelines: Sequence[PipelineView], now: datetime) -> str:
 
 
 @cache
-def policy() -> str:
-    """The Content-Security-Policy of the page: nothing is loaded, and no other site may frame it."""
-    style, script = (_hash(_read(name)) for name in ("page.css", "page.js"))
-    return (
-        f"default-src 'none'; style-src '{style}'; script-src '{script}'; "
-        "frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
-    )
-
-
-@cache
 def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
         name: getattr(texts, name) for name in ("count", "mark", "moment", "share", "span", "things")
     }
     environment.globals |= {
-        "css": _read("page.css"),
-        "js": _read("page.js"),
+        "css": read(STYLE),
+        "scripts": [read(name) for name in SCRIPTS],
         "promise_told": _promise_told,
         "rate_chart": _rate_chart,
         "rows_chart": _rows_chart,
@@ -85,15 +74,7 @@ def _template() -> Template:
         "tags": _tags,
         "pipeline_tags": _pipeline_tags,
     }
-    return environment.from_string(_read("page.html.j2"))
-
-
-def _read(name: str) -> str:
-    return files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+    return environment.from_string(read("status/page.html.j2"))
 
 
 def _rows_chart(table: TableView) -> str:
