@@ -176,10 +176,9 @@ def test_the_form_of_the_ui_loads_an_interval_of_some_tables(postgres_site: Site
     page.goto(f"{site.airflow.url}/dags/shop")
     page.get_by_role("button", name="Trigger").first.click()
     page.get_by_text("Interval from").first.wait_for()
-    page.locator("#element_interval_from").fill("2026-01-03T00:00")
-    page.locator("#element_interval_to").fill("2026-01-04T00:00")
-    tables = page.locator("#element_tables input").first
-    tables.click()
+    _pick(page, 1, "2026/01/03")
+    _pick(page, 2, "2026/01/04")
+    tables = page.get_by_role("combobox", name="Select one or multiple values")
     tables.fill("orders")
     tables.press("Enter")
     page.screenshot(path=str(tmp_path / "form.png"))
@@ -205,11 +204,11 @@ def test_a_backfill_from_the_form_of_the_ui(postgres_site: Site, page: Any, tmp_
     page.goto(f"{site.airflow.url}/dags/shop")
     page.get_by_role("button", name="Trigger").first.click()
     page.get_by_text("Backfill", exact=True).first.click()
-    page.locator("input[type=datetime-local], input[type=date]").nth(0).fill("2026-01-01T00:00")
-    page.locator("input[type=datetime-local], input[type=date]").nth(1).fill("2026-01-02T00:00")
+    _pick(page, 0, "2026/01/01")
+    _pick(page, 1, "2026/01/02")
     page.get_by_text("All Runs").first.click()
     page.screenshot(path=str(tmp_path / "backfill.png"))
-    page.get_by_role("button", name="Run Backfill").last.click()
+    page.locator("button", has_text="Run Backfill").last.click()
 
     again = _repeated(site, before, 2)
     assert [run.logical_date for run in again] == DAYS[:2]
@@ -298,6 +297,16 @@ def page(postgres_site: Site) -> Iterator[Any]:
         page.wait_for_load_state("networkidle")
         yield page
         browser.close()
+
+
+def _pick(page: Any, place: int, day: str) -> None:
+    """Chooses a day's midnight in one of the dialog's fields for dates."""
+    page.get_by_test_id("datetime-input").nth(place).click()
+    fields = page.locator("[data-scope=popover][data-part=content][data-state=open] input")
+    fields.nth(0).fill(day)
+    fields.nth(1).fill("00:00")
+    fields.nth(1).press("Enter")
+    page.get_by_role("heading", name="shop").last.click()
 
 
 def _wait(site: Site, done: Callable[[], bool], what: str, timeout: float) -> None:
