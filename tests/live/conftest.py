@@ -116,9 +116,9 @@ def busy_site(tmp_path_factory: pytest.TempPathFactory, spark_server: ServerStat
 def postgres_site(
     tmp_path_factory: pytest.TempPathFactory, spark_server: ServerStatus, postgres: Postgres
 ) -> Iterator[Site]:
-    """An Airflow on Postgres that runs what it is told to, with its pipelines from a PipelineDagBundle."""
+    """An Airflow on Postgres that runs what is due, with its pipelines from a PipelineDagBundle."""
     folder = tmp_path_factory.mktemp("postgres")
     env = {"AIRFLOW_CONN_DESK": json.dumps({"conn_type": "sqlite", "host": str(folder / "desk.db")})}
     database = postgres.database(folder.name)
-    with running(folder, loader=False, env=env, database=database, schedule=False, parallelism=4) as site:
+    with running(folder, loader=False, env=env, database=database, parallelism=4) as site:
         yield site

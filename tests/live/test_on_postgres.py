@@ -61,6 +61,7 @@ WAITING = """
 pipeline: waiting
 schedule: "@daily"
 start_date: 2026-01-01
+max_active_runs: 2
 lake: ${LAKE_ROOT}
 spark: {conf: {spark.sql.shuffle.partitions: "1", spark.databricks.delta.snapshotPartitions: "1"}}
 retries: {attempts: 1}
@@ -78,6 +79,8 @@ tables:
   gone_on: {wait: {timeout: 3s, poll: 1s, files: "${LANDING_ROOT}/never", on_timeout: go_on}}
 """
 DAYS = [datetime(2026, 1, day, tzinfo=timezone.utc) for day in range(1, 4)]
+TODAY = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
+YESTERDAY = TODAY - timedelta(days=1)
 CHROMIUM = which("chromium") or which("google-chrome")
 WHO_AND_WHEN = ("_ingested_at", "_ingested_by", "_run_id", "_bronze_ingestion_timestamp", "_batch_order", "_sequence")
 
@@ -105,7 +108,7 @@ def test_a_dropped_file_shows_and_a_bad_one_says_where(postgres_site: Site) -> N
 
 def test_backfills_by_rest_and_from_the_command_line(postgres_site: Site, tmp_path: Path) -> None:
     site, api = postgres_site, postgres_site.airflow.api
-    for day in DAYS[:2]:
+    for day in (*DAYS[:2], YESTERDAY):  # the schedule's own run takes the last
         _land(site, day, amount=10)
     site.land("prices/one.csv", "id,price\n1,5\n2,6\n")
     api.unpause("shop")
@@ -137,20 +140,19 @@ def test_backfills_by_rest_and_from_the_command_line(postgres_site: Site, tmp_pa
 
 def test_a_run_without_a_date_takes_the_newest_complete_interval(postgres_site: Site) -> None:
     site, api = postgres_site, postgres_site.airflow.api
-    today = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
-    _land(site, today - timedelta(days=1), amount=7)
+    _land(site, YESTERDAY, amount=7)
 
     run = _over(site, "shop", api.trigger("shop"))
 
     assert run.state == "success", site.failures("shop")
     interval = api.xcom("shop", run.run_id, "orders.merge_silver")["interval"]
     assert interval == {
-        "start": (today - timedelta(days=1)).isoformat(),
-        "end": today.isoformat(),
+        "start": YESTERDAY.isoformat(),
+        "end": TODAY.isoformat(),
         "origin": "the newest complete one of the schedule",
     }
     log = api.log("shop", run.run_id, "orders.ingest_bronze", 1)
-    assert f"interval: {today - timedelta(days=1):%Y-%m-%d} 00:00 to {today:%Y-%m-%d} 00:00 (the newest comp" in log
+    assert f"interval: {YESTERDAY:%Y-%m-%d} 00:00 to {TODAY:%Y-%m-%d} 00:00 (the newest complete" in log
 
 
 def test_a_full_refresh_reads_what_was_read_before(postgres_site: Site) -> None:
