@@ -226,8 +226,9 @@ def test_a_pipeline_that_follows_takes_the_batches_of_the_other(postgres_site: S
         site.land(f"notes/{day:%Y-%m-%d}.csv", f"day,text\n{day:%Y-%m-%d},hello\n")
     site.drop("follower.yaml", FOLLOWER)
     _wait(site, lambda: "follower" in api.dags(), "the DAG", 60)
-    api.unpause("follower")
-    for day in DAYS[1:3]:
+    for dag in ("shop", "follower"):
+        api.unpause(dag)
+    for day in (*DAYS[1:3], YESTERDAY):
         _land(site, day, amount=88)
     _wait(site, lambda: api.backfills_ended("shop"), "Airflow to close the last backfill", 90)
     api.backfill("shop", DAYS[1], DAYS[2], reprocess="completed")
