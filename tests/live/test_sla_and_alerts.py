@@ -25,7 +25,7 @@ sla: {{within: 20s, email: [ops@example.com, "boss@example.com"]}}
 tables:
   slow:
     source: {{files: "${{LANDING_ROOT}}/slow.csv", format: csv}}
-    wait: {{timeout: 1h, poll: 2s}}
+    wait: {{timeout: 1h, poll: 20s}}
     sla: {{within: 10s, email: [slow@example.com]}}
     silver: {{columns: {{id: int}}, keys: [id]}}
   fast:
@@ -76,7 +76,7 @@ alerts: {email: [ops@example.com]}
 tables:
   orders:
     source: {files: "${LANDING_ROOT}/never.csv", format: csv}
-    wait: {timeout: 1h, poll: 1s}
+    wait: {timeout: 1h, poll: 10s}
     extract: {mode: full}
 """
 
