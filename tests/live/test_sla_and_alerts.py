@@ -160,7 +160,7 @@ def test_a_run_that_is_cut_off_is_told_though_its_last_tasks_never_run(post: Pos
 
 def test_a_missed_deadline_is_told_once_in_time_and_for_the_run_of_the_schedule_alone(post: Post) -> None:
     site = post.site
-    due = (datetime.now(timezone.utc) + timedelta(seconds=130)).replace(second=0, microsecond=0)
+    due = (datetime.now(timezone.utc) + timedelta(seconds=240)).replace(second=0, microsecond=0)
     text = LATE.format(minute=due.minute, hour=due.hour, start=(due - timedelta(days=1)).isoformat())
     post.dag("late", text)
     before = due - timedelta(days=3)
