@@ -9,7 +9,7 @@ from jinja2 import Environment, UndefinedError
 
 from airflow_ingest._form import TABLES, is_chosen
 from airflow_ingest._interval import taken
-from airflow_ingest._logs import name_in_logs
+from airflow_ingest._logs import name_task_in_logs
 from airflow_ingest.config import interval_variables
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class IntervalTemplates(BaseOperator):
         """Name in the log what the task works on."""
         pipeline = getattr(self, "pipeline", None) or context["dag"].dag_id
         table = getattr(self, "table", None) if self.of_one_table else None
-        name_in_logs(pipeline=pipeline, table=table, run_id=context["dag_run"].run_id)
+        name_task_in_logs(pipeline=pipeline, table=table, run_id=context["dag_run"].run_id)
 
     def render_template_fields(self, context: Context, jinja_env: Environment | None = None) -> None:
         """Render the template fields; raises AirflowFailException for a date that the run does not have.

@@ -5,12 +5,17 @@ In a task's log file, one line of JSON each, they stand beside Airflow's own `da
 
 from __future__ import annotations
 
-from structlog.contextvars import bind_contextvars
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 
-def name_in_logs(
-    *, pipeline: str | None = None, table: str | None = None, batch_id: str | None = None, run_id: str | None = None
-) -> None:
+def name_task_in_logs(*, pipeline: str, run_id: str, table: str | None = None) -> None:
+    """A task begins: put these on the lines to come, and nothing of what was put there before."""
+    unbind_contextvars("table", "batch_id")
+    bind_contextvars(pipeline=pipeline, run_id=run_id)
+    name_in_logs(table=table)
+
+
+def name_in_logs(*, table: str | None = None, batch_id: str | None = None) -> None:
     """Put these on the lines to come; what is None stays as it is."""
-    fields = {"pipeline": pipeline, "table": table, "batch_id": batch_id, "run_id": run_id}
+    fields = {"table": table, "batch_id": batch_id}
     bind_contextvars(**{name: value for name, value in fields.items() if value is not None})

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_ingest import _metrics
 from airflow_ingest._context import run_info
-from airflow_ingest._logs import name_in_logs
+from airflow_ingest._logs import name_in_logs, name_task_in_logs
 from airflow_ingest.config import IngestError, expression_problem, load_pipeline
 from airflow_ingest.config.values import nearest
 from airflow_ingest.operators._base import plain_errors
@@ -72,7 +72,7 @@ class _FormOperator(Traced, BaseOperator):
             if table not in pipeline.tables:
                 raise IngestError(f"{name} has no table {table!r} (any more). It has: {', '.join(pipeline.tables)}.")
             run = _by_somebody(run_info(context, name), context)
-            name_in_logs(pipeline=name, table=table, run_id=context["dag_run"].run_id)
+            name_task_in_logs(pipeline=name, table=table, run_id=context["dag_run"].run_id)
             with SparkDeltaHook(pipeline.spark.conn_id, conf=pipeline.spark.conf).session() as spark:
                 work = _Work(spark, Lake(pipeline.lake, name), pipeline, table, run)
                 self._trace(work)

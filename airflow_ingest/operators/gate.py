@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from airflow_ingest import _metrics
 from airflow_ingest._context import run_info
-from airflow_ingest._logs import name_in_logs
+from airflow_ingest._logs import name_in_logs, name_task_in_logs
 from airflow_ingest.operators._base import LakehouseOperator, plain_errors
 from airflow_ingest.operators._results import batches_of, describe_gate, held_of
 from airflow_ingest.operators._spec import Spec, table_spec
@@ -42,7 +42,7 @@ class PendingBatchesOperator(BaseOperator, SkipMixin):
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Look, log, and skip if there is nothing to do."""
         table = self.batches.get("table") if isinstance(self.batches, Mapping) else None
-        name_in_logs(pipeline=context["dag"].dag_id, table=table, run_id=context["dag_run"].run_id)
+        name_task_in_logs(pipeline=context["dag"].dag_id, table=table, run_id=context["dag_run"].run_id)
         with plain_errors():
             pending = batches_of(self.batches)
         if pending:
