@@ -65,12 +65,14 @@ class IntervalTemplates(BaseOperator):
     for a task outside such a DAG, which heeds no form."""
     of_one_table: ClassVar[bool] = True
     """Whether the operator's `table`, if it has one, is a table of the lake."""
+    table: str = ""
+    """The table that it works on, or for which it waits."""
 
     def pre_execute(self, context: Context) -> None:
         """Name in the log what the task works on."""
         pipeline = getattr(self, "pipeline", None) or context["dag"].dag_id
-        table = getattr(self, "table", None) if self.of_one_table else None
-        name_task_in_logs(pipeline=pipeline, table=table, run_id=context["dag_run"].run_id)
+        table = self.table if self.of_one_table else ""
+        name_task_in_logs(pipeline=pipeline, table=table or None, run_id=context["dag_run"].run_id)
 
     def render_template_fields(self, context: Context, jinja_env: Environment | None = None) -> None:
         """Render the template fields; raises AirflowFailException for a date that the run does not have.

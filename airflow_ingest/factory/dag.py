@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, Asset, BaseOperator, TaskGroup, XComArg
 
+from airflow_ingest._context import IntervalTemplates
 from airflow_ingest.factory.alerts import send_alerts, tell_of_failed_run
 from airflow_ingest.factory.arguments import airflow_arguments
 from airflow_ingest.factory.deadlines import deadlines
@@ -132,7 +133,10 @@ class _Builder:
         return build(self, step, arguments)
 
     def _wait(self, step: Step, arguments: dict[str, Any]) -> BaseOperator:
-        return sensor(self.pipeline, step.target, **arguments)
+        waiting = sensor(self.pipeline, step.target, **arguments)
+        if isinstance(waiting, IntervalTemplates):
+            waiting.table = step.target
+        return waiting
 
     def _ingest(self, step: Step, arguments: dict[str, Any]) -> BaseOperator:
         files = self.pipeline.tables[step.target].source.files

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_ingest._context import run_info
+from airflow_ingest._logs import name_task_in_logs
 from airflow_ingest.graph import StepKind
 from airflow_ingest.notifications.alert import Alert, RunLabel
 from airflow_ingest.notifications.delivery import deliver
@@ -59,6 +60,7 @@ class SendAlertsOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         """Look at the run and send."""
+        name_task_in_logs(pipeline=self.pipeline or context["dag"].dag_id, run_id=context["dag_run"].run_id)
         try:
             run = self._seen(context)
             label = RunLabel.of(context["dag_run"], context["dag"].dag_id)

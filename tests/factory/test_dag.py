@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pendulum
 import pytest
+from structlog.contextvars import bound_contextvars, get_contextvars
 
 from tests.factory.conftest import small
 
 if TYPE_CHECKING:
     from airflow.sdk import DAG
+
+    from airflow_ingest.testing.airflow_home import MakeContext
 
 Build = Callable[..., "DAG"]
 GOLDEN = {
@@ -110,6 +113,16 @@ def test_the_sensor_frees_its_slot(build: Build) -> None:
     sensor: Any = build(small()).get_task("orders.wait_for_source")
 
     assert (sensor.mode, sensor.timeout, sensor.poke_interval) == ("reschedule", 3600, 30)
+
+
+def test_the_lines_of_a_sensor_name_the_table_that_waits(build: Build, make_context: MakeContext) -> None:
+    sensor: Any = build(small()).get_task("orders.wait_for_source")
+
+    with bound_contextvars(pipeline="", table="", batch_id="", run_id=""):
+        sensor.pre_execute(make_context(sensor))
+        named = get_contextvars()
+
+    assert (named["pipeline"], named["table"], named["run_id"]) == ("shop", "orders", "scheduled__1")
 
 
 def test_the_environment_stays_out_of_what_airflow_shows_of_the_dag(
