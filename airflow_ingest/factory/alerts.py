@@ -30,6 +30,7 @@ def send_alerts(pipeline: Pipeline, common: Mapping[str, Any], last: BaseOperato
         dag=last.dag,
         **common,
     )
+    task.chosen_as = ""
     task.set_upstream(last)
     task.as_teardown()
 

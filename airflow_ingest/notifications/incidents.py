@@ -22,7 +22,8 @@ class TableSeen:
     """What a run did with a table.
 
     - `record`: as it is written down; `failed`: its tasks that failed
-    - `ingest`: what `ingest_bronze` returned, and `skipped` whether it skipped itself; `gates`: the gate's outcomes
+    - `ingest`: what `ingest_bronze` returned, and `skipped` whether it was skipped; `gates`: the gate's outcomes
+    - `chosen`: whether the run was for this table, among others; by hand it may be for a few
     - `rules`: how the rules of a gold table came out
     - `alert_reject_rate`: above which share of rejected rows people are told; `secretive`: whether errors of it are
       kept out of mails, since they might show values of its masked columns
@@ -32,6 +33,7 @@ class TableSeen:
     failed: Sequence[str] = ()
     ingest: Mapping[str, Any] | None = None
     skipped: bool = False
+    chosen: bool = True
     gates: Sequence[Mapping[str, Any]] = ()
     rules: Sequence[Mapping[str, Any]] = ()
     alert_reject_rate: float = 1.0
@@ -176,10 +178,15 @@ def _no_data(table: TableSeen, run: RunSeen) -> list[str]:
     if table.record.status not in ("loaded", "unchanged", "skipped"):
         return []
     if table.ingest is None:
-        return [f"{table.name}: there was nothing new to load"] if table.skipped and run.takes_what_comes else []
+        return [f"{table.name}: there was nothing new to load"] if _came_for_nothing(table, run) else []
     if table.ingest["rows"]["read"] or not (table.ingest.get("batch") or run.takes_what_comes):
         return []
     return [f"{table.name}: {table.ingest.get('reason') or 'the source had no rows'}"]
+
+
+def _came_for_nothing(table: TableSeen, run: RunSeen) -> bool:
+    """Whether it was asked for what there is, and there was nothing; a backfill is refused for other reasons."""
+    return table.skipped and table.chosen and run.takes_what_comes
 
 
 _ON_BLOCKED = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_ingest._context import run_info
+from airflow_ingest._form import is_chosen
 from airflow_ingest._logs import name_task_in_logs
 from airflow_ingest.graph import StepKind
 from airflow_ingest.notifications.alert import Alert, RunLabel
@@ -40,6 +42,8 @@ class SendAlertsOperator(BaseOperator):
     """
 
     ui_color = "#eeeeee"
+    chosen_as: str | None = None
+    """As of `IntervalTemplates`: "" in the DAG of a pipeline, whose form it heeds when it looks at the run."""
 
     def __init__(
         self,
@@ -62,8 +66,10 @@ class SendAlertsOperator(BaseOperator):
         """Look at the run and send."""
         name_task_in_logs(pipeline=self.pipeline or context["dag"].dag_id, run_id=context["dag_run"].run_id)
         try:
-            run = self._seen(context)
+            asked = run_info(context, self.pipeline)
+            run, span = self._seen(context, asked), asked.interval
             label = RunLabel.of(context["dag_run"], context["dag"].dag_id)
+            label = replace(label, interval=(span.start, span.end) if span else None)
             found = list(alerts_of(run, label, self.alerts))
         except Exception as error:
             self.log.warning("The run could not be looked at, so nobody is told of it: %s", error)
@@ -74,8 +80,8 @@ class SendAlertsOperator(BaseOperator):
         told = deliver(found, self.alerts, {**context})
         return {_KEY: run.unwell, "told": told}
 
-    def _seen(self, context: Context) -> RunSeen:
-        run, ti, dag_id = run_info(context, self.pipeline), context["ti"], context["dag"].dag_id
+    def _seen(self, context: Context, run: RunInfo) -> RunSeen:
+        ti, dag_id = context["ti"], context["dag"].dag_id
         states = ti.get_task_states(dag_id, run_ids=[run.run_id])[run.run_id]
 
         @cache
@@ -86,7 +92,9 @@ class SendAlertsOperator(BaseOperator):
         seen = SeenRun(run, started, states, result)
         written = result(RECORD_RUN) or {}
         records = [*(seen.table(name) for name in self.tables), *(seen.gold(name) for name in self.gold)]
-        tables = [self._table(record, written.get("tables") or {}, states, result) for record in records]
+        known = written.get("tables") or {}
+        tables = [self._table(record, known, states, result) for record in records]
+        tables = [replace(table, chosen=is_chosen(context, table.name)) for table in tables]
         told = {task for table in tables if table.record.status in ("failed", "held") for task in table.failed}
         return RunSeen(
             tables,

@@ -70,7 +70,7 @@ def test_people_are_told_by_the_last_task_whatever_happened_before(build: Build)
     assert task.upstream_task_ids == {"record_run"}
     assert task.is_teardown
     assert not task.on_failure_fail_dagrun
-    assert task.retries == 0
+    assert (task.retries, task.chosen_as) == (0, "")
     assert (task.tables, task.gold) == ({"orders": 0.05, "raw": 0.05}, ("per_day",))
     assert dag.on_failure_callback == FailedRun(Alerts(email=["ops@example.com"]), "send_alerts")
 

@@ -149,6 +149,9 @@ def test_a_blocked_batch_is_not_told_of_twice() -> None:
             id="nothing new, and something left to take",
         ),
         pytest.param(TableSeen(record(status="skipped"), skipped=True), False, None, id="a backfill was refused"),
+        pytest.param(
+            TableSeen(record(status="skipped"), skipped=True, chosen=False), True, None, id="a run for other tables"
+        ),
         pytest.param(TableSeen(record(status="stopped"), skipped=True), True, None, id="stopped by the circuit"),
         pytest.param(TableSeen(record(status="not run"), skipped=False), True, None, id="another table failed"),
         pytest.param(TableSeen(record(), ingest=LOADED), True, None, id="data came"),

@@ -80,6 +80,7 @@ def send(make_context: Any, monkeypatch: pytest.MonkeyPatch) -> Send:
         store: Store | None = None,
         run_type: str = "scheduled",
         secretive: tuple[str, ...] = (),
+        form: dict[str, Any] | None = None,
     ) -> dict[str, Any] | None:
         def pull(self: Any, task_ids: str, run_id: str | None = None, **_: Any) -> Any:
             if run_id is not None:
@@ -100,7 +101,9 @@ def send(make_context: Any, monkeypatch: pytest.MonkeyPatch) -> Send:
             secretive=secretive,
             dag=DAG("shop", schedule=None),
         )
+        task.chosen_as = ""
         context = make_context(task, run_type)
+        context["params"] = form or {}
         context["task_state_store"] = store if store is not None else Store()
         return task.execute(context)
 
@@ -190,6 +193,21 @@ def test_a_broken_mail_server_fails_no_run(send: Send, monkeypatch: pytest.Monke
 
 def test_a_run_that_cannot_be_looked_at_fails_no_run(send: Send) -> None:
     assert send({"orders.quality_gate": ("success", "nonsense"), "record_run": ("success", None)}) is None
+
+
+def test_the_interval_is_the_one_that_the_form_asked_for(send: Send, box: Mailbox) -> None:
+    form = {"interval_from": "2026-03-01T00:00:00Z", "interval_to": "2026-03-02T00:00:00Z"}
+    send(FAILED, run_type="manual", form=form)
+    assert "2026-03-01 00:00:00 UTC to 2026-03-02 00:00:00 UTC" in box.mails[0].body
+
+
+@pytest.mark.parametrize(("tables", "told"), [([], True), (["orders"], True), (["others"], False)])
+def test_a_table_that_the_form_left_out_had_no_data_to_come(
+    tables: list[str], told: bool, send: Send, box: Mailbox
+) -> None:
+    skipped = {task: ("skipped", None) for task in WELL if task.startswith("orders.")}
+    send({**WELL, **skipped}, form={"tables": tables})
+    assert box.subjects == (["[info] shop: no data for orders"] if told else [])
 
 
 @pytest.mark.parametrize(
