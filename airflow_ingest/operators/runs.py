@@ -92,9 +92,9 @@ class RecordRunOperator(LakehouseOperator):
             seen = SeenRun(run, started, states, cache(lambda task: ti.xcom_pull(task_ids=task)))
             with self.spark(context, run) as spark:
                 lake = self.lake_of(run)
-                failed = seen.failed and failed_loads(spark, lake, limit=50)
+                failed = failed_loads(spark, lake, limit=50) if seen.failed else []
                 found = [*(seen.table(name) for name in self.tables), *(seen.gold(name) for name in self.gold)]
-                records = [with_error(record, failed or []) for record in found]
+                records = [with_error(record, failed, seen.failed) for record in found]
                 record_runs(spark, lake, run, records)
                 told = told_of_run(spark, lake, seen, records)
                 circuit = read_circuit(spark, lake, self.breaker).to_dict() if self.breaker else None
@@ -141,9 +141,9 @@ class SeenRun:
         self._stopped = Circuit.from_dict(found).stops(run.run_id) if found and idle else ""
 
     @property
-    def failed(self) -> bool:
-        """Whether a task of it failed."""
-        return "failed" in self._states.values()
+    def failed(self) -> list[str]:
+        """The tasks of it that failed."""
+        return [task for task, state in self._states.items() if state == "failed"]
 
     def table(self, name: str) -> TableRecord:
         """What it did with a table."""
@@ -208,10 +208,18 @@ class SeenRun:
         )
 
 
-def with_error(record: TableRecord, failed: Sequence[FailedLoad]) -> TableRecord:
-    """`record` with what went wrong, if a step of its table was given up in its run: see `ops/failed_loads`."""
-    name = record.table.removeprefix(f"{GOLD_GROUP}.")
-    found = next((load for load in failed if load.run_id == record.run_id and load.table == name), None)
-    if found is None or record.status != "failed":
+def with_error(record: TableRecord, failed: Sequence[FailedLoad], tasks: Sequence[str] = ()) -> TableRecord:
+    """`record` with what went wrong, if it failed: as `ops/failed_loads` tells of a step that was given up in its run,
+    else which of the failed `tasks` it was, such as a sensor.
+    """
+    if record.status != "failed":
         return record
-    return record.model_copy(update={"error": f"{found.kind}: {found.error}", "attempts": found.attempts})
+    for load in failed:
+        if load.run_id == record.run_id and _is_of(load.step, record.table):
+            return record.model_copy(update={"error": f"{load.kind}: {load.error}", "attempts": load.attempts})
+    own = ", ".join(task for task in tasks if _is_of(task, record.table))
+    return record.model_copy(update={"error": f"{own} failed, and the log says why"}) if own else record
+
+
+def _is_of(task: str, table: str) -> bool:
+    return task == table or task.startswith(f"{table}.")

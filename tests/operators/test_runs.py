@@ -134,11 +134,15 @@ def test_what_a_run_did_with_a_gold_table(state: str, result: dict[str, Any] | N
 
 
 def test_what_went_wrong_is_found_among_the_loads_that_were_given_up() -> None:
-    given_up = FailedLoad(table="orders", step="gate", run_id="r", attempts=3, kind="KeyError", error="x")
+    step = "orders.quality_gate"
+    given_up = FailedLoad(table="orders", step=step, run_id="r", attempts=3, kind="KeyError", error="x")
     record = seen(LOST, {"ingest_bronze": LOADED}).table("orders")
-    found = with_error(record, [given_up.model_copy(update={"run_id": "other"}), given_up])
+    others = [given_up.model_copy(update=other) for other in ({"run_id": "other"}, {"step": "gold.orders"})]
+    found = with_error(record, [*others, given_up])
     assert (found.error, found.attempts) == ("KeyError: x", 3)
     assert with_error(record, []) == record
+    told = with_error(record, others, ["gold.orders", "orders.wait_for_source"]).error
+    assert told == "orders.wait_for_source failed, and the log says why"
 
 
 @pytest.mark.parametrize(
