@@ -74,9 +74,9 @@ tables:
   sql: {wait: {timeout: 15m, poll: 1s, mode: deferrable, sql: {conn_id: desk, query: "SELECT ready FROM desk"}}}
   pipeline: {wait: {timeout: 15m, poll: 1s, mode: deferrable, pipeline: shop}}
   delta: {wait: {timeout: 15m, poll: 1s, mode: deferrable, delta: "${LAKE_ROOT}/silver/orders"}}
-  asset: {wait: {timeout: 15m, poll: 2s, asset: shop.silver.orders}}
+  asset: {wait: {timeout: 15m, poll: 12s, asset: shop.silver.orders}}
   skipped: {wait: {timeout: 3s, poll: 1s, mode: deferrable, files: "${LANDING_ROOT}/never", on_timeout: skip}}
-  gone_on: {wait: {timeout: 3s, poll: 1s, files: "${LANDING_ROOT}/never", on_timeout: go_on}}
+  gone_on: {wait: {timeout: 3s, poll: 12s, files: "${LANDING_ROOT}/never", on_timeout: go_on}}
 """
 DAYS = [datetime(2026, 1, day, tzinfo=timezone.utc) for day in range(1, 4)]
 TODAY = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -230,6 +230,7 @@ def test_a_pipeline_that_follows_takes_the_batches_of_the_other(postgres_site: S
         api.unpause(dag)
     for day in (*DAYS[1:3], YESTERDAY):
         _land(site, day, amount=88)
+    site.land("prices/one.csv", "id,price\n1,5\n2,6\n")
     _wait(site, lambda: api.backfills_ended("shop"), "Airflow to close the last backfill", 90)
     api.backfill("shop", DAYS[1], DAYS[2], reprocess="completed")
 
@@ -253,6 +254,7 @@ def test_waiting_for_all_that_can_be_waited_for(postgres_site: Site) -> None:
         desk.execute("CREATE TABLE desk (ready INT)")
         desk.execute("INSERT INTO desk VALUES (0)")
     _land(site, YESTERDAY, amount=1)
+    site.land("prices/one.csv", "id,price\n1,5\n2,6\n")
     site.drop("shop.yaml", SHOP)
     site.drop("waiting.yaml", WAITING)
     _wait(site, lambda: {"shop", "waiting"} <= set(api.dags()), "the DAGs", 60)
