@@ -63,6 +63,7 @@ _JVM = (
     "-Xss4m",
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",  # the second compiler keeps a small machine busy for minutes before it pays
+    "-XX:-DontCompileHugeMethods",  # a gate of many rules is one method, which Java would only interpret
     "-XX:ReservedCodeCacheSize=256m",  # with one compiler Java reserves 48 MB, and Spark's code keeps evicting itself
     "-XX:+IgnoreUnrecognizedVMOptions",
     "--add-modules=jdk.incubator.vector",

@@ -128,7 +128,7 @@ def _null_rate(rule: NullRateRule, found: Found) -> Verdict:
 
 def _alike(columns: Sequence[str], base: str) -> str:
     """How many rows are like a row in `columns`, NULLs too."""
-    return f"count(*) OVER (PARTITION BY {', '.join([f'({base})', *map(quote, columns)])})"
+    return f"count(*) OVER (PARTITION BY {', '.join([*map(quote, columns), f'({base})'])})"
 
 
 def _sample(columns: Sequence[str], broken: str) -> dict[str, str]:

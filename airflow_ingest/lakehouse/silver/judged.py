@@ -359,6 +359,6 @@ def _rank(silver: Silver) -> str:
     if not silver.keys:
         return "1"
     moment = [f"{SEQUENCE}.by_1"] if silver.load == "scd2" else []
-    partition = ", ".join([ACCEPTED, *(quote(key) for key in silver.keys), *moment])
+    partition = ", ".join([*(quote(key) for key in silver.keys), *moment, ACCEPTED])
     direction = "ASC" if silver.load == "insert" else "DESC"
     return f"row_number() OVER (PARTITION BY {partition} ORDER BY {SEQUENCE} {direction})"
