@@ -124,8 +124,9 @@ def test_backfills_by_rest_and_from_the_command_line(postgres_site: Site, tmp_pa
 
     _land(site, DAYS[1], amount=99, ids=(2, 4))
     _wait(site, lambda: api.backfills_ended("shop"), "Airflow to close the last backfill", 90)
+    before = _all_over(site, len(DAYS))
     api.backfill("shop", DAYS[0], DAYS[-1], max_active_runs=2, reprocess="completed")
-    runs = _repeated(site, _all_over(site, len(DAYS)), len(DAYS))
+    runs = _repeated(site, before, len(DAYS))
     assert {run.state for run in runs} == {"success"}
     second = runs[1].run_id
     loaded = api.xcom("shop", second, "orders.ingest_bronze")
@@ -238,7 +239,7 @@ def test_a_pipeline_that_follows_takes_the_batches_of_the_other(postgres_site: S
         runs = api.runs("follower")
         return all(run.finished for run in runs) and {"2026-01-02", "2026-01-03"} <= _brought(site)
 
-    _wait(site, both, "the runs that follow", 900)
+    _wait(site, both, "the runs that follow", 240)
     assert {run.run_type for run in api.runs("follower")} == {"asset_triggered"}
     assert {run.state for run in api.runs("follower")} == {"success"}, site.failures("follower")
     assert "2026-01-01" not in _brought(site), "the backfill did not load it"
@@ -330,7 +331,7 @@ def _over(site: Site, dag_id: str, run: DagRun) -> DagRun:
     def found() -> DagRun:
         return next(other for other in site.airflow.api.runs(dag_id) if other.run_id == run.run_id)
 
-    _wait(site, lambda: found().finished, f"{run.run_id} of {dag_id}", 900)
+    _wait(site, lambda: found().finished, f"{run.run_id} of {dag_id}", 240)
     return found()
 
 
@@ -338,7 +339,7 @@ def _all_over(site: Site, count: int) -> list[DagRun]:
     def runs() -> list[DagRun]:
         return [run for run in site.airflow.api.runs("shop") if run.run_type == "backfill"]
 
-    _wait(site, lambda: len(runs()) == count and all(run.finished for run in runs()), "the backfill", 900)
+    _wait(site, lambda: len(runs()) == count and all(run.finished for run in runs()), "the backfill", 240)
     return runs()
 
 
@@ -351,7 +352,7 @@ def _repeated(site: Site, before: list[DagRun], count: int = 1) -> list[DagRun]:
             run for run in site.airflow.api.runs("shop") if run.run_id in since and run.started != since[run.run_id]
         ]
 
-    _wait(site, lambda: len(anew()) == count and all(run.finished for run in anew()), "the repeated runs", 900)
+    _wait(site, lambda: len(anew()) == count and all(run.finished for run in anew()), "the repeated runs", 240)
     return anew()
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_ingest.runtime import ServerStatus
     from airflow_ingest.testing.airflow_home import RunDag
 
-pytestmark = [pytest.mark.spark, pytest.mark.airflow]
+pytestmark = [pytest.mark.spark, pytest.mark.airflow, pytest.mark.slow]
 SHOP = """pipeline: shop
 schedule: "@daily"
 start_date: 2013-01-01
