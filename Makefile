@@ -10,7 +10,7 @@ BENCH := .venv-bench
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
-.PHONY: help install test live chaos check demo bench format clean
+.PHONY: help install test live slow chaos check demo bench format clean
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  \033[36mmake %-8s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,9 +24,13 @@ demo: install ## Run a week of New York's flights through a real Airflow; DEMO_E
 test: install ## Run the tests (up to ten minutes)
 	@$(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
-live: install ## Run the tests on a running Airflow, those too that `make test` leaves out (a browser: apt-get install chromium)
+live: install ## Run the tests on a running Airflow: SLA mails, forms and the status page in a browser, backfills …
+	@scripts/debian postgresql chromium
 	@UV_PYTHON_DOWNLOADS=never .venv/bin/uv sync --frozen --quiet --group browser
-	@$(PY) -m pytest -q -m "live or slow"
+	@$(PY) -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder -m live
+
+slow: install ## Run the tests on Spark that `make test` leaves out (about an hour)
+	@$(PY) -m pytest -q -n 2 --dist loadfile -m "slow and not live" --ignore tests/chaos
 
 chaos: install ## Kill every step at every write, and try 200 random sequences (about two hours; chaos-*.txt)
 	@rm -f chaos-*.txt

@@ -33,7 +33,7 @@ from datetime import datetime
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.sdk import DAG, CronDataIntervalTimetable
 
-DAY = "{{{{ dag_run.data_interval_start.date() }}}}"
+DAY = "{{{{ (dag_run.data_interval_start or dag_run.run_after).date() }}}}"
 
 def submit(step, lake):
     return SparkSubmitOperator(

@@ -1,4 +1,4 @@
-"""`scripts/postgres` installs Postgres where it can, and never fails."""
+"""`scripts/debian` installs Postgres and Chromium where it can, and never fails."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "postgres"
+SCRIPT = Path(__file__).parents[2] / "scripts" / "debian"
 APT = """#!/bin/bash
 echo "$*" >>{log}
 case " $* " in *" update "*) exit {update};; esac
 (($(grep -c " install " {log}) > {failures})) && exit
-echo "E: Unable to locate package postgresql" >&2
+echo "E: Unable to locate package ${{@: -1}}" >&2
 exit 100
 """
 
@@ -34,12 +34,14 @@ def run(tmp_path: Path) -> Run:
     text = SCRIPT.read_text().replace("EUID", "USER_ID")
     script = text.replace("/usr/lib/postgresql", f"{tmp_path}/lib").replace("/etc/postgresql-common", f"{tmp_path}/etc")
 
-    def start(*, failures: int | None = 0, update: int = 0, user: int = 0) -> tuple[str, list[str]]:
+    def start(
+        package: str = "postgresql", *, failures: int | None = 0, update: int = 0, user: int = 0
+    ) -> tuple[str, list[str]]:
         if failures is not None:
             (tools / "apt-get").write_text(APT.format(log=log, update=update, failures=failures))
             (tools / "apt-get").chmod(0o755)
         done = subprocess.run(
-            ["bash", "-c", script],
+            ["bash", "-c", script, "debian", package],
             env={"PATH": str(tools), "USER_ID": str(user)},
             capture_output=True,
             text=True,
@@ -57,7 +59,10 @@ def test_what_is_there_is_left_alone(run: Run, tmp_path: Path) -> None:
     program = tmp_path / "lib" / "15" / "bin" / "initdb"
     program.parent.mkdir(parents=True)
     program.touch()
+    (tmp_path / "bin" / "chromium").write_text("#!/bin/bash")
+    (tmp_path / "bin" / "chromium").chmod(0o755)
     assert run() == ("", [])
+    assert run("chromium") == ("", [])
 
 
 @pytest.mark.parametrize("where", [{"user": 1000}, {"failures": None}], ids=["not root", "no apt"])
@@ -83,9 +88,13 @@ def test_it_installs_without_a_cluster_of_its_own(
     assert (setting.suffix, setting.read_text()) == (".conf", "create_main_cluster = false\n")
 
 
-def test_a_failure_is_told_with_its_reason(run: Run) -> None:
-    said, _ = run(failures=9)
-    assert said.splitlines()[1:] == [
-        "Postgres cannot be installed, so the tests of databases will be skipped.",
-        "E: Unable to locate package postgresql",
-    ]
+@pytest.mark.parametrize(
+    ("package", "told"),
+    [
+        ("postgresql", "Postgres cannot be installed, so the tests of databases will be skipped."),
+        ("chromium", "Chromium cannot be installed, so the tests in a browser will be skipped."),
+    ],
+)
+def test_a_failure_is_told_with_its_reason(run: Run, package: str, told: str) -> None:
+    said, _ = run(package, failures=9)
+    assert said.splitlines()[1:] == [told, f"E: Unable to locate package {package}"]
