@@ -179,6 +179,7 @@ def test_overwrite_leaves_only_the_last_load(bench: Workbench) -> None:
     assert bench.rows(bench.lake.silver("orders")) == [(3, 30, "c")]
 
 
+@pytest.mark.slow
 def test_an_older_load_without_an_interval_never_overwrites_a_newer_one(bench: Workbench) -> None:
     table = csv_table({"load": "overwrite"}, extract={"mode": "full"})
     gates = []
@@ -368,6 +369,7 @@ def test_new_columns_evolve_silver_and_old_rows_stay(bench: Workbench) -> None:
     assert bench.rows(bench.lake.silver("orders")) == [("1", "10", None), ("2", "20", "new")]
 
 
+@pytest.mark.slow
 def test_a_merge_bounds_the_keys_it_looks_for_whatever_the_clock_says(bench: Workbench) -> None:
     columns = {"id": "int", "at": "timestamp", "note": "string"}
     table = csv_table({"columns": columns, "keys": ["id", "at"], "cluster_by": ["at"], "sequence_by": []})

@@ -151,6 +151,7 @@ def quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
+@pytest.mark.slow
 def test_a_field_whose_name_has_a_blank_may_come_later(bench: Workbench) -> None:
     columns = {"id": "int", "place": "struct<`zip code`: int, city: string>"}
     table = Table.model_validate(

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.spark
 BAD_DAY = "id,amount,note\n1,ten,a\n2,20,b\n3,x,c\nmalformed\n"
 
 
+@pytest.mark.slow
 def test_a_fix_brings_rows_back_and_marks_their_letters(bench: Workbench) -> None:
     table = csv_table({"sequence_by": []})
     bench.load(table, bench.write("x.csv", BAD_DAY))

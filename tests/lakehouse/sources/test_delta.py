@@ -113,6 +113,7 @@ def test_changes_are_followed_across_a_wider_type_and_not_across_a_lost_column(b
         sales.ingest(table, day=3)
 
 
+@pytest.mark.slow
 def test_changes_are_taken_from_a_starting_version_on(bench: Workbench, sales: Sales) -> None:
     table = follower(silver=FOLLOW, starting_version=2)
     sales.insert((1, 10))
