@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_ingest.factory.arguments import refuse
+from airflow_ingest.graph.model import SEND_ALERTS
 from airflow_ingest.notifications.failed_run import FailedRun
 from airflow_ingest.notifications.notifiers import notifier_problems
 from airflow_ingest.operators import SendAlertsOperator
-from airflow_ingest.operators.runs import SEND_ALERTS
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator

@@ -16,6 +16,7 @@ from airflow_ingest.factory.form import form
 from airflow_ingest.factory.schedule import timetable
 from airflow_ingest.factory.waiting import sensor
 from airflow_ingest.graph import GOLD_GROUP, StepKind
+from airflow_ingest.graph.model import CHECK_CIRCUIT, RECORD_RUN
 from airflow_ingest.operators import (
     BronzeIngestOperator,
     CheckCircuitOperator,
@@ -28,7 +29,6 @@ from airflow_ingest.operators import (
     SilverMergeOperator,
 )
 from airflow_ingest.operators._spec import Spec
-from airflow_ingest.operators.runs import CHECK_CIRCUIT, RECORD_RUN
 
 if TYPE_CHECKING:
     from airflow_ingest.config import Pipeline

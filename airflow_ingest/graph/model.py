@@ -8,6 +8,9 @@ from enum import Enum
 from functools import cached_property
 
 GOLD_GROUP = "gold"
+CHECK_CIRCUIT, RECORD_RUN, SEND_ALERTS = "check_circuit", "record_run", "send_alerts"
+"""The tasks around the steps: what may stop a run before all of them, and what looks at it behind them."""
+BEHIND = (RECORD_RUN, SEND_ALERTS)
 
 
 class StepKind(str, Enum):

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from typing import Any
-from urllib.parse import quote
+
+from airflow_ingest._addresses import path
 
 _TIME = "%Y-%m-%d %H:%M:%S %Z"
 _STYLE = "font: 15px/1.5 system-ui, sans-serif"
@@ -35,7 +36,7 @@ class RunLabel:
         from airflow.sdk.configuration import conf
 
         root = conf.get("api", "base_url", fallback="") or "http://localhost:8080"
-        return f"{root.rstrip('/')}/dags/{quote(self.pipeline, safe='')}/runs/{quote(self.run_id, safe='')}"
+        return path(root.rstrip("/"), "dags", self.pipeline, "runs", self.run_id)
 
     def rows(self) -> list[tuple[str, str]]:
         """What to show of it."""

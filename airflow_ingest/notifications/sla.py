@@ -9,12 +9,12 @@ from datetime import datetime
 from typing import Any
 
 from airflow_ingest import _metrics
+from airflow_ingest.graph import StepKind
+from airflow_ingest.graph.model import BEHIND
 from airflow_ingest.notifications.alert import Alert, RunLabel, listed, show_time
 
 IN_TIME, TOLD, NOT_TOLD = "in time", "told", "late, and the mail could not be sent"
 _DONE = ("success", "skipped")
-_BEHIND = ("record_run", "send_alerts")
-_INGEST, _MERGE = "ingest_bronze", "merge_silver"
 
 
 async def tell_of_miss(*, to: str, within: str, table: str = "", context: dict[str, Any]) -> str:
@@ -96,7 +96,7 @@ class Miss:
     def _concerns(self, task: str) -> bool:
         if self.table:
             return task.startswith(f"{self.table}.") and not task.endswith(".profile")
-        return task not in _BEHIND
+        return task not in BEHIND
 
     def _states(self) -> dict[str, str | None]:
         from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
@@ -108,7 +108,8 @@ class Miss:
 
     def _ended(self, own: Mapping[str, str | None]) -> datetime:
         """When the table was done, as its last step has said; where it said nothing there was nothing to do."""
-        last = next((f"{self.table}.{step}" for step in (_MERGE, _INGEST) if f"{self.table}.{step}" in own), "")
+        steps = (f"{self.table}.{step.value}" for step in (StepKind.MERGE, StepKind.INGEST))
+        last = next((step for step in steps if step in own), "")
         if own.get(last) != "success":
             return self.deadline
         found = self._result(last)

@@ -14,10 +14,11 @@ from airflow_ingest._context import run_info
 from airflow_ingest._form import is_chosen
 from airflow_ingest._logs import name_task_in_logs
 from airflow_ingest.graph import StepKind
+from airflow_ingest.graph.model import BEHIND, CHECK_CIRCUIT, RECORD_RUN, SEND_ALERTS
 from airflow_ingest.notifications.alert import Alert, RunLabel
 from airflow_ingest.notifications.delivery import deliver
 from airflow_ingest.notifications.incidents import RunSeen, TableSeen, incidents
-from airflow_ingest.operators.runs import CHECK_CIRCUIT, RECORD_RUN, SEND_ALERTS, SeenRun
+from airflow_ingest.operators.runs import SeenRun, belongs_to
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -98,7 +99,7 @@ class SendAlertsOperator(BaseOperator):
         told = {task for table in tables if table.record.status in ("failed", "held") for task in table.failed}
         return RunSeen(
             tables,
-            failed=[task for task, state in states.items() if state == "failed" and task not in {*told, *_BEHIND}],
+            failed=[task for task, state in states.items() if state == "failed" and task not in {*told, *BEHIND}],
             before=result(CHECK_CIRCUIT),
             after=written.get("circuit"),
             unwell_before=self._unwell_before(context, run),
@@ -114,7 +115,7 @@ class SendAlertsOperator(BaseOperator):
             record = record.model_copy(
                 update={"error": told["error"], "attempts": told.get("attempts", record.attempts)}
             )
-        failed = [task for task, state in states.items() if state == "failed" and _belongs(task, record.table)]
+        failed = [task for task, state in states.items() if state == "failed" and belongs_to(task, record.table)]
         secretive = record.table in self.secretive
         if record.table not in self.tables:
             rules = (result(record.table) or {}).get("rules", ())
@@ -155,14 +156,6 @@ class SendAlertsOperator(BaseOperator):
                 store.set(_KEY, unwell)
         except Exception as error:
             self.log.warning("The task state store cannot be written: %s", error)
-
-
-_BEHIND = (RECORD_RUN, SEND_ALERTS)
-
-
-def _belongs(task: str, table: str) -> bool:
-    """Whether a task works on a table as records name it; gold's tasks are named like their tables."""
-    return task == table or task.startswith(f"{table}.")
 
 
 def alerts_of(run: RunSeen, label: RunLabel, alerts: Alerts) -> list[Alert]:

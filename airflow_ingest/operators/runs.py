@@ -11,6 +11,7 @@ from airflow.sdk import BaseXCom, SkipMixin
 
 from airflow_ingest._context import run_info
 from airflow_ingest.graph import GOLD_GROUP, StepKind
+from airflow_ingest.graph.model import BEHIND, CHECK_CIRCUIT, RECORD_RUN
 from airflow_ingest.operators._base import LakehouseOperator
 
 if TYPE_CHECKING:
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from airflow_ingest.lakehouse import FailedLoad, Lake, RunInfo, TableRecord
     from airflow_ingest.lakehouse.runs import RunStatus
 
-CHECK_CIRCUIT, RECORD_RUN, SEND_ALERTS = "check_circuit", "record_run", "send_alerts"
-_AROUND = (CHECK_CIRCUIT, RECORD_RUN, SEND_ALERTS)
+_AROUND = (CHECK_CIRCUIT, *BEHIND)
 
 
 class CheckCircuitOperator(LakehouseOperator, SkipMixin):
@@ -215,11 +215,12 @@ def with_error(record: TableRecord, failed: Sequence[FailedLoad], tasks: Sequenc
     if record.status != "failed":
         return record
     for load in failed:
-        if load.run_id == record.run_id and _is_of(load.step, record.table):
+        if load.run_id == record.run_id and belongs_to(load.step, record.table):
             return record.model_copy(update={"error": f"{load.kind}: {load.error}", "attempts": load.attempts})
-    own = ", ".join(task for task in tasks if _is_of(task, record.table))
+    own = ", ".join(task for task in tasks if belongs_to(task, record.table))
     return record.model_copy(update={"error": f"{own} failed, and the log says why"}) if own else record
 
 
-def _is_of(task: str, table: str) -> bool:
+def belongs_to(task: str, table: str) -> bool:
+    """Whether a task works on a table as records name it; gold's tasks are named like their tables."""
     return task == table or task.startswith(f"{table}.")

@@ -19,6 +19,7 @@ from airflow_ingest.testing import LocalAirflow
 from tests.postgres import Postgres
 
 REPOSITORY = Path(__file__).parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,13 @@ class Site:
         On SQLite a write of the scheduler at that moment makes Airflow give up, and delete runs it was to repeat.
         """
         self.airflow.stop()
-        wanted = {"dag-id": dag_id, "from-date": first.isoformat(), "to-date": last.isoformat()}
-        how = {"max-active-runs": "4", "reprocess-behavior": reprocess}
-        options = [part for name, value in {**wanted, **how}.items() for part in (f"--{name}", value)]
+        self.backfill_from_the_shell(dag_id, first, last, **{"max-active-runs": "4", "reprocess-behavior": reprocess})
+        self.airflow.start()
+
+    def backfill_from_the_shell(self, dag_id: str, first: datetime, last: datetime, **how: str) -> None:
+        """Asks for a backfill by `airflow backfill create`."""
+        wanted = {"dag-id": dag_id, "from-date": first.isoformat(), "to-date": last.isoformat(), **how}
+        options = [part for name, value in wanted.items() for part in (f"--{name}", value)]
         done = subprocess.run(
             [sys.executable, "-m", "airflow", "backfill", "create", *options],
             env=self.airflow.environment(),
@@ -60,7 +65,6 @@ class Site:
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        self.airflow.start()
 
     def failures(self, dag_id: str) -> str:
         """What the failed tasks of a DAG wrote."""
@@ -71,6 +75,25 @@ class Site:
             for task in api.tasks(dag_id, run.run_id)
             if task.state == "failed"
         )
+
+
+@contextmanager
+def logged_in(airflow: LocalAirflow, **context: Any) -> Iterator[Any]:
+    """A page of a browser in which somebody has logged in; `context` are further settings of the browser's."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="the dependency group `browser` is not installed")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_context(viewport={"width": 1300, "height": 1500}, **context).new_page()
+        page.set_default_timeout(60_000)
+        page.goto(f"{airflow.url}/auth/login")
+        page.locator("input[name=username]").fill(airflow.username)
+        page.locator("input[name=password]").fill(airflow.password)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_load_state("networkidle")
+        yield page
+        browser.close()
 
 
 @contextmanager
@@ -122,3 +145,10 @@ def postgres_site(
     database = postgres.database(folder.name)
     with running(folder, loader=False, env=env, database=database, parallelism=4) as site:
         yield site
+
+
+@pytest.fixture
+def page(site: Site) -> Iterator[Any]:
+    """A browser in which somebody has logged in."""
+    with logged_in(site.airflow) as page:
+        yield page

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
-from shutil import which
 from typing import Any
 from urllib.parse import quote
 
@@ -31,26 +29,6 @@ tables:
 gold:
   takings: {sql: SELECT sum(amount) AS amount FROM silver.orders, load: overwrite}
 """
-CHROMIUM = which("chromium") or which("google-chrome")
-
-
-@pytest.fixture
-def page(site: Site) -> Iterator[Any]:
-    """A browser in which somebody has logged in."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="the dependency group `browser` is not installed")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_context(viewport={"width": 1300, "height": 1500}).new_page()
-        page.set_default_timeout(60_000)
-        page.goto(f"{site.airflow.url}/auth/login")
-        page.locator("input[name=username]").fill(site.airflow.username)
-        page.locator("input[name=password]").fill(site.airflow.password)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_load_state("networkidle")
-        yield page
-        browser.close()
 
 
 def test_a_replay_and_a_release_from_the_ui(site: Site, page: Any, tmp_path: Path) -> None:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from shutil import which
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +13,7 @@ from typer.testing import CliRunner
 
 from airflow_ingest.cli.app import app
 from airflow_ingest.testing import DagRun
-from tests.live.conftest import Site
+from tests.live.conftest import Site, logged_in
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -81,7 +78,6 @@ tables:
 DAYS = [datetime(2026, 1, day, tzinfo=timezone.utc) for day in range(1, 4)]
 TODAY = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
 YESTERDAY = TODAY - timedelta(days=1)
-CHROMIUM = which("chromium") or which("google-chrome")
 WHO_AND_WHEN = ("_ingested_at", "_ingested_by", "_run_id", "_bronze_ingestion_timestamp", "_batch_order", "_sequence")
 
 
@@ -290,21 +286,8 @@ def test_waiting_for_all_that_can_be_waited_for(postgres_site: Site) -> None:
 @pytest.fixture
 def page(postgres_site: Site) -> Iterator[Any]:
     """A browser in which somebody has logged in."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="the dependency group `browser` is not installed")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium: apt-get install chromium")
-    airflow = postgres_site.airflow
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_context(viewport={"width": 1300, "height": 1500}, timezone_id="UTC").new_page()
-        page.set_default_timeout(60_000)
-        page.goto(f"{airflow.url}/auth/login")
-        page.locator("input[name=username]").fill(airflow.username)
-        page.locator("input[name=password]").fill(airflow.password)
-        page.get_by_role("button", name="Sign in").click()
-        page.wait_for_load_state("networkidle")
+    with logged_in(postgres_site.airflow, timezone_id="UTC") as page:
         yield page
-        browser.close()
 
 
 def _pick(page: Any, place: int, day: str) -> None:
@@ -358,25 +341,7 @@ def _repeated(site: Site, before: list[DagRun], count: int = 1) -> list[DagRun]:
 
 def _backfilled_from_the_shell(site: Site, reprocess: str) -> None:
     _wait(site, lambda: site.airflow.api.backfills_ended("shop"), "Airflow to close the last backfill", 90)
-    wanted = {"dag-id": "shop", "from-date": DAYS[0].isoformat(), "to-date": DAYS[-1].isoformat()}
-    options = [f"--{key}={value}" for key, value in {**wanted, "reprocess-behavior": reprocess}.items()]
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "airflow",
-            "backfill",
-            "create",
-            *options,
-        ],
-        env=site.airflow.environment(),
-        cwd=site.airflow.home,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    site.backfill_from_the_shell("shop", DAYS[0], DAYS[-1], **{"reprocess-behavior": reprocess})
 
 
 def _clean_pass(site: Site, folder: Path) -> Path:

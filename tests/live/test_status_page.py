@@ -13,11 +13,9 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
 from tests.live.conftest import Site
-from tests.live.test_forms import page as logged_in
 from tests.ui.rows import crowd, put, put_alert
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
-page = logged_in
 
 SHOP = """
 pipeline: shop

@@ -25,8 +25,8 @@ from sqlalchemy import ColumnElement, Select, Subquery, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from airflow_ingest.graph import GOLD_GROUP, StepKind
+from airflow_ingest.graph.model import RECORD_RUN
 from airflow_ingest.notifications.sla import IN_TIME
-from airflow_ingest.operators.runs import RECORD_RUN
 
 RUNS = 30
 """So many of a pipeline's last runs are looked at."""
