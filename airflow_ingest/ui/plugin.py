@@ -13,6 +13,7 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
+from airflow_ingest import _preloading
 from airflow_ingest._addresses import path, ui_root
 from airflow_ingest.notifications.interval_end import IntervalEnd
 
@@ -46,11 +47,12 @@ def _pages() -> Any:
 
 
 class IngestPlugin(AirflowPlugin):
-    """What Airflow is told of: the pages, and from when the deadlines of pipelines count."""
+    """What Airflow is told of: the pages, from when deadlines count, and what to import before it forks."""
 
     name = "airflow_ingest"
     fastapi_apps = [{"app": IngestPages(), "url_prefix": "/ingest", "name": "airflow-ingest"}]
     deadline_references = [IntervalEnd]
+    listeners = [_preloading]
     external_views = [
         {
             "name": "Ingest",
