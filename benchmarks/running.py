@@ -128,7 +128,7 @@ class Site:
         runs = ended()
         if any(run.state != "success" for run in runs):
             raise RuntimeError(f"a run of {dag_id} failed: see {self.airflow.home / 'logs'}")
-        self.airflow.wait_for(lambda: api.backfills_ended(dag_id), timeout=120, what="the backfill to be closed")
+        api.close_backfills(dag_id)
         return _seconds(
             min(filter(None, (run.started for run in runs))), max(filter(None, (run.ended for run in runs)))
         )

@@ -37,9 +37,10 @@ class Mail:
 
 @dataclass
 class Mailbox:
-    """What has arrived so far; `port` is where the server listens on loopback."""
+    """What has arrived so far; `port` is where the server listens on loopback. One that is `full` takes no mail."""
 
     port: int = 0
+    full: bool = False
     mails: list[Mail] = field(default_factory=list)
 
     @property
@@ -55,6 +56,8 @@ class Mailbox:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Called by the server."""
+        if self.full:
+            return "452 no room for another mail"
         content = envelope.content
         assert isinstance(content, bytes)
         message = message_from_bytes(content, policy=policy.default)

@@ -125,13 +125,14 @@ class AirflowApi:
         }
         return int(self._call("POST", "/backfills", json=body)["id"])
 
-    def backfills_ended(self, dag_id: str) -> bool:
-        """Whether Airflow has closed every backfill of a DAG, up to half a minute after the last run of each.
+    def close_backfills(self, dag_id: str) -> None:
+        """Ends every backfill of a DAG, so that another may be asked for; runs of it that have not begun fail.
 
-        Only then may another be asked for.
+        Airflow itself ends one up to half a minute after its last run.
         """
-        found = self._list("/backfills", "backfills", dag_id=dag_id)
-        return all(backfill["completed_at"] is not None for backfill in found)
+        for backfill in self._list("/backfills", "backfills", dag_id=dag_id):
+            if backfill["completed_at"] is None:
+                self._call("PUT", f"/backfills/{backfill['id']}/cancel")
 
     def runs(self, dag_id: str) -> list[DagRun]:
         """Every run of a DAG, oldest interval first."""

@@ -71,6 +71,7 @@ def _sections(
             "executor": "LocalExecutor",
             "parallelism": parallelism,
             "load_examples": False,
+            "min_serialized_dag_update_interval": 2,
             "fernet_key": secret["fernet"],
             "execution_api_server_url": f"{url}/execution/",
             "simple_auth_manager_users": f"{USERNAME}:admin",

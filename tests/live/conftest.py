@@ -1,4 +1,6 @@
-"""One Airflow for all live tests of a module."""
+"""The Airflows of the live tests: each is started once and shared by all tests of one xdist group."""
+
+from __future__ import annotations
 
 import json
 import os
@@ -7,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,26 @@ from typing import Any
 import pytest
 
 from airflow_ingest.runtime import ServerStatus
-from airflow_ingest.testing import LocalAirflow
+from airflow_ingest.testing import DagRun, LocalAirflow
+from tests.mailbox import Mail, Mailbox, mailbox
+from tests.packets import udp_server
 from tests.postgres import Postgres
 
 REPOSITORY = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+PATIENCE = 600
+"""Seconds until a test gives up a run; a busy machine takes long, and a passing test waits for none of them."""
+PRELOADED = """\
+import sys
+
+if {"scheduler", "dag-processor"} & set(sys.argv):
+    import airflow_ingest.factory.loader
+if "scheduler" in sys.argv:
+    import grpc, pandas, pyarrow
+    import airflow_ingest.lakehouse, airflow_ingest.operators, airflow_ingest.runtime
+    import pyspark.sql.connect.session
+"""
+"""What tasks and readers of files would each import is imported once, in the processes that they are forked from."""
 
 
 @dataclass(frozen=True)
@@ -36,20 +53,15 @@ class Site:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
 
+    def within(self, name: str) -> Site:
+        """The same Airflow with a part of the landing zone and of the lake, for one test."""
+        return replace(self, landing=self.landing / name, lake=self.lake / name)
+
     def drop(self, name: str, text: str) -> None:
         """Puts a file into the dags folder in one go, as a careful user would."""
         draft = self.dags / f"{name}.draft"
         draft.write_text(text)
         draft.rename(self.dags / name)
-
-    def backfill(self, dag_id: str, first: datetime, last: datetime, *, reprocess: str = "none") -> None:
-        """Asks for a backfill, four runs at once, while Airflow is down, and starts it again.
-
-        On SQLite a write of the scheduler at that moment makes Airflow give up, and delete runs it was to repeat.
-        """
-        self.airflow.stop()
-        self.backfill_from_the_shell(dag_id, first, last, **{"max-active-runs": "4", "reprocess-behavior": reprocess})
-        self.airflow.start()
 
     def backfill_from_the_shell(self, dag_id: str, first: datetime, last: datetime, **how: str) -> None:
         """Asks for a backfill by `airflow backfill create`."""
@@ -66,6 +78,24 @@ class Site:
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
+    def seen(self, dag_id: str) -> None:
+        """Waits until Airflow shows a DAG, and lets it run."""
+        self.airflow.wait_for(lambda: dag_id in self.airflow.api.dags(), timeout=120, what=f"the DAG {dag_id}")
+        self.airflow.api.unpause(dag_id)
+
+    def over(self, dag_id: str, *run_ids: str) -> list[DagRun]:
+        """These runs of a DAG, or all that there are, once they are over."""
+
+        def found() -> list[DagRun]:
+            return [run for run in self.airflow.api.runs(dag_id) if not run_ids or run.run_id in run_ids]
+
+        def ended() -> bool:
+            runs = found()
+            return bool(runs) and all(run.finished for run in runs)
+
+        self.airflow.wait_for(ended, timeout=PATIENCE, what=f"the runs of {dag_id}", poll=1)
+        return found()
+
     def failures(self, dag_id: str) -> str:
         """What the failed tasks of a DAG wrote."""
         api = self.airflow.api
@@ -75,6 +105,25 @@ class Site:
             for task in api.tasks(dag_id, run.run_id)
             if task.state == "failed"
         )
+
+
+@dataclass(frozen=True)
+class Office:
+    """An Airflow that is watched: the server that its mails go to, and what it tells StatsD and OpenLineage."""
+
+    site: Site
+    box: Mailbox
+    packets: list[str]
+    events: Path
+
+    def about(self, pipeline: str) -> list[Mail]:
+        """The mails about a pipeline so far."""
+        return [mail for mail in self.box.mails if f"] {pipeline}: " in mail.subject]
+
+    def drop(self, name: str, text: str) -> None:
+        """Puts a pipeline into the dags folder, and lets it run once it is seen."""
+        self.site.drop(f"{name}.yaml", text)
+        self.site.seen(name)
 
 
 @contextmanager
@@ -108,6 +157,8 @@ def running(
     dags, landing, lake = (folder / name for name in ("dags", "landing", "lake"))
     dags.mkdir()
     landing.mkdir()
+    (folder / "airflow" / "config").mkdir(parents=True)
+    (folder / "airflow" / "config" / "airflow_local_settings.py").write_text(PRELOADED)
     names = {"LANDING_ROOT": landing, "LAKE_ROOT": lake, "AIRFLOW_INGEST_HOME": os.environ["AIRFLOW_INGEST_HOME"]}
     env = {**{name: str(value) for name, value in names.items()}, **(env or {})}
     if loader:
@@ -121,21 +172,23 @@ def running(
     assert local.processes() == []
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, spark_server: ServerStatus) -> Iterator[Site]:
-    """An Airflow that runs what it is told to."""
-    with running(tmp_path_factory.mktemp("live"), schedule=False) as site:
+@pytest.fixture(scope="package")
+def sqlite_site(tmp_path_factory: pytest.TempPathFactory, spark_server: ServerStatus) -> Iterator[Site]:
+    """An Airflow on SQLite that runs what it is told to."""
+    with running(tmp_path_factory.mktemp("sqlite"), schedule=False, parallelism=3) as site:
         yield site
 
 
-@pytest.fixture(scope="module")
-def busy_site(tmp_path_factory: pytest.TempPathFactory, spark_server: ServerStatus) -> Iterator[Site]:
-    """An Airflow that runs what is due as well, many tasks at once."""
-    with running(tmp_path_factory.mktemp("busy"), schedule=True, parallelism=6) as site:
-        yield site
+@pytest.fixture
+def site(sqlite_site: Site) -> Iterator[Site]:
+    """It, and what a test drops into its dags folder is removed again."""
+    before = set(sqlite_site.dags.iterdir())
+    yield sqlite_site
+    for path in set(sqlite_site.dags.iterdir()) - before:
+        path.unlink() if path.is_file() else shutil.rmtree(path)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def postgres_site(
     tmp_path_factory: pytest.TempPathFactory, spark_server: ServerStatus, postgres: Postgres
 ) -> Iterator[Site]:
@@ -147,8 +200,21 @@ def postgres_site(
         yield site
 
 
-@pytest.fixture
-def page(site: Site) -> Iterator[Any]:
-    """A browser in which somebody has logged in."""
-    with logged_in(site.airflow) as page:
-        yield page
+@pytest.fixture(scope="package")
+def office(
+    tmp_path_factory: pytest.TempPathFactory, spark_server: ServerStatus, postgres: Postgres
+) -> Iterator[Office]:
+    """An Airflow on Postgres that runs what is due, with a mail server, a StatsD server and a file for OpenLineage."""
+    folder = tmp_path_factory.mktemp("office")
+    events = folder / "events.ndjson"
+    transport = {"type": "file", "log_file_path": str(events), "append": True}
+    with mailbox() as box, udp_server() as (port, packets):
+        env = {
+            "AIRFLOW_CONN_SMTP_DEFAULT": box.connection(),
+            "AIRFLOW__METRICS__STATSD_ON": "True",
+            "AIRFLOW__METRICS__STATSD_PORT": str(port),
+            "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
+            "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
+        }
+        with running(folder, env=env, database=postgres.database(folder.name), parallelism=4) as site:
+            yield Office(site, box, packets, events)

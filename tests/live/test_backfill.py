@@ -16,32 +16,32 @@ from airflow_ingest.cli.app import app
 from airflow_ingest.config import load_pipeline
 from airflow_ingest.lakehouse import Lake, table_status
 from airflow_ingest.testing import DagRun, TaskRun
-from tests.live.conftest import Site
+from tests.live.conftest import PATIENCE, Site
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytestmark = [pytest.mark.live, pytest.mark.slow]
+pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("postgres")]
 
-SHOP = """
-pipeline: shop
+WEEK = """
+pipeline: week
 schedule: "@daily"
-start_date: 2026-01-07
+start_date: 2026-01-04
 catchup: true
 max_active_runs: 4
-lake: ${LAKE_ROOT}
+lake: ${LAKE_ROOT}/week
 spark: {conf: {spark.sql.shuffle.partitions: "1", spark.databricks.delta.snapshotPartitions: "1"}}
 retries: {attempts: 3, delay: 1s}
-dag: {end_date: 2026-01-08}
+dag: {end_date: 2026-01-05}
 tables:
   orders:
-    source: {files: "${LANDING_ROOT}/orders/{{ ds }}.csv", format: csv, options: {header: true}}
+    source: {files: "${LANDING_ROOT}/week/orders/{{ ds }}.csv", format: csv, options: {header: true}}
     silver:
       columns: {id: int, day: date, amount: int}
       keys: [id]
     quality: {max_reject_rate: 50%, rules: [{name: positive, expect: "amount > 0"}]}
   prices:
-    source: {files: "${LANDING_ROOT}/prices/{{ ds }}.csv", format: csv, options: {header: true}}
+    source: {files: "${LANDING_ROOT}/week/prices/{{ ds }}.csv", format: csv, options: {header: true}}
 gold:
   takings:
     sql: SELECT day, count(*) AS orders, sum(amount) AS amount FROM silver.orders GROUP BY day
@@ -49,7 +49,7 @@ gold:
     partition_by: [day]
 """
 FIRST = datetime(2026, 1, 1, tzinfo=timezone.utc)
-OLD, NEW = ([FIRST + timedelta(days=number) for number in numbers] for numbers in (range(6), range(6, 8)))
+OLD, NEW = ([FIRST + timedelta(days=number) for number in numbers] for numbers in (range(3), range(3, 5)))
 LOADED = ("bronze/orders", "bronze/prices", "silver/orders", "dlq/orders", "gold/takings")
 WHO_AND_WHEN = {
     "bronze": ("_run_id", "_bronze_ingestion_timestamp"),
@@ -87,10 +87,10 @@ def land(site: Site) -> None:
 
 def clean_pass(site: Site, folder: Path) -> Path:
     """Another lake, which took the same days in order, one at a time, in this process."""
-    file, lake = folder / "shop.yaml", folder / "clean"
-    file.write_text(SHOP)
+    file, lake = folder / "week.yaml", folder / "week"
+    file.write_text(WEEK)
     days = f"{OLD[0]:%Y-%m-%d}..{NEW[-1]:%Y-%m-%d}"
-    env = {"LAKE_ROOT": str(lake), "LANDING_ROOT": str(site.landing)}
+    env = {"LAKE_ROOT": str(lake.parent), "LANDING_ROOT": str(site.landing.parent)}
     done = CliRunner().invoke(app, ["run", str(file), "--live", "--json", "--interval", days], env=env)
     assert done.exit_code == 0, done.output
     return lake
@@ -107,28 +107,28 @@ def state_of(spark: SparkSession, lake: Path) -> State:
 
 def watermarks(spark: SparkSession, site: Site) -> set[datetime | None]:
     """How far bronze and silver have got."""
-    env = {"LAKE_ROOT": str(site.lake), "LANDING_ROOT": str(site.landing)}
-    table = load_pipeline(site.dags / "shop.yaml", env=env).tables["orders"]
-    status = table_status(spark, Lake(str(site.lake), "shop"), "orders", table)
+    env = {"LAKE_ROOT": str(site.lake.parent), "LANDING_ROOT": str(site.landing.parent)}
+    table = load_pipeline(site.dags / "week.yaml", env=env).tables["orders"]
+    status = table_status(spark, Lake(str(site.lake), "week"), "orders", table)
     return {layer.watermark for layer in (status.bronze, status.silver) if layer}
 
 
 def run_to_the_end(site: Site, reprocess: Literal["none", "completed"]) -> list[DagRun]:
     """Backfills the old days, four at once, and waits until nothing runs any more."""
     airflow = site.airflow
-    airflow.wait_for(lambda: airflow.api.backfills_ended("shop"), timeout=60, what="Airflow to close the last backfill")
-    site.backfill("shop", OLD[0], OLD[-1], reprocess=reprocess)
-    airflow.api.unpause("shop")
+    airflow.api.close_backfills("week")
+    airflow.api.backfill("week", OLD[0], OLD[-1], max_active_runs=4, reprocess=reprocess)
+    airflow.api.unpause("week")
     days = [*OLD, *NEW]
 
     def over() -> bool:
-        runs = airflow.api.runs("shop")
+        runs = airflow.api.runs("week")
         return len(runs) == len(days) and all(run.finished for run in runs)
 
-    airflow.wait_for(over, timeout=600, what="the backfill and the runs of the schedule", poll=1)
-    runs = airflow.api.runs("shop")
+    airflow.wait_for(over, timeout=PATIENCE, what="the backfill and the runs of the schedule", poll=2)
+    runs = airflow.api.runs("week")
     kinds = [("backfill", "success")] * len(OLD) + [("scheduled", "success")] * len(NEW)
-    assert [(run.run_type, run.state) for run in runs] == kinds, site.failures("shop")
+    assert [(run.run_type, run.state) for run in runs] == kinds, site.failures("week")
     assert [run.logical_date for run in runs] == days
     return runs
 
@@ -144,26 +144,26 @@ def side_by_side(some: Iterable[DagRun | TaskRun], others: Iterable[DagRun | Tas
 
 def changed_rows(site: Site, runs: Iterable[DagRun]) -> int:
     """The rows of silver that the runs' merges wrote or took back."""
-    loads = [site.airflow.api.xcom("shop", run.run_id, "orders.merge_silver") for run in runs]
+    loads = [site.airflow.api.xcom("week", run.run_id, "orders.merge_silver") for run in runs]
     kinds = ("inserted", "updated", "deleted", "retracted")
     return sum(load["rows"][kind] for load in loads for kind in kinds)
 
 
 def test_a_backfill_beside_the_schedule_ends_as_a_clean_pass_and_again_changes_nothing(
-    busy_site: Site, tmp_path: Path
+    postgres_site: Site, tmp_path: Path
 ) -> None:
-    site = busy_site
+    site = postgres_site.within("week")
     land(site)
+    site.drop("week.yaml", WEEK)
     clean = clean_pass(site, tmp_path)
-    site.drop("shop.yaml", SHOP)
-    site.airflow.wait_for(lambda: "shop" in site.airflow.api.dags(), timeout=60, what="the DAG")
+    site.airflow.wait_for(lambda: "week" in site.airflow.api.dags(), timeout=120, what="the DAG")
 
     runs = run_to_the_end(site, "none")
 
     backfill, live = runs[: len(OLD)], runs[len(OLD) :]
     assert side_by_side(backfill, backfill)
     assert side_by_side(live, backfill)
-    tasks = [[task for run in some for task in site.airflow.api.tasks("shop", run.run_id)] for some in (backfill, live)]
+    tasks = [[task for run in some for task in site.airflow.api.tasks("week", run.run_id)] for some in (backfill, live)]
     assert side_by_side(*tasks)
     with site.airflow.spark() as spark:
         expected, found = state_of(spark, clean), state_of(spark, site.lake)

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from airflow_ingest.cli.app import app
 from airflow_ingest.lakehouse import Lake, TableRecord, run_history
 from tests.live.conftest import Site
 
-pytestmark = [pytest.mark.live, pytest.mark.slow]
+pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("sqlite")]
 
-SHOP = """
-pipeline: shop
+FRAGILE = """
+pipeline: fragile
 schedule: null
 start_date: 2026-01-01
-lake: ${LAKE_ROOT}
+lake: ${LAKE_ROOT}/fragile
 retries: {attempts: 1}
 circuit_breaker: {failures: 2, reset_after: 60s}
 tables:
   orders:
-    source: {files: "${LANDING_ROOT}/orders.csv", format: csv}
+    source: {files: "${LANDING_ROOT}/fragile/orders.csv", format: csv}
     extract: {mode: full}
     silver: {columns: {id: int}, keys: [id], load: overwrite}
   large:
-    source: {files: "${LANDING_ROOT}/large.csv", format: csv}
-    extract: {mode: full}
-    silver: {transform: "slowly:slowly", columns: {id: int}, keys: [id], load: overwrite}
+    source: {files: "${LANDING_ROOT}/fragile/large.csv", format: csv}
+    extract: {mode: incremental}
+    silver: {transform: "slowly:slowly", columns: {id: int}, keys: [id]}
 gold:
   both:
     sql: SELECT count(*) AS n FROM silver.orders JOIN silver.large USING (id)
@@ -47,11 +46,11 @@ def slowly(df):
 
 
 def test_a_circuit_opens_stops_runs_and_is_closed_by_hand_or_by_a_trial(site: Site) -> None:
+    site = site.within("fragile")
     site.land("large.csv", "id\n1\n")
     site.drop("slowly.py", SLOWLY)
-    site.drop("shop.yaml", SHOP)
-    site.airflow.wait_for(lambda: "shop" in site.airflow.api.dags(), timeout=60, what="the DAG")
-    site.airflow.api.unpause("shop")
+    site.drop("fragile.yaml", FRAGILE)
+    site.seen("fragile")
 
     first, state = _run(site)
     assert state == "failed", "the teardown behind it turns no failed run green"
@@ -61,17 +60,17 @@ def test_a_circuit_opens_stops_runs_and_is_closed_by_hand_or_by_a_trial(site: Si
 
     third, state = _run(site)
     api = site.airflow.api
-    assert {task.task_id: task.state for task in api.tasks("shop", third) if task.state != "skipped"} == {
+    assert {task.task_id: task.state for task in api.tasks("fragile", third) if task.state != "skipped"} == {
         "check_circuit": "success",
         "record_run": "success",
     }
-    log = api.log("shop", third, "check_circuit", 1)
+    log = api.log("fragile", third, "check_circuit", 1)
     assert f"This run is stopped: the circuit is open after 2 bad runs in a row, the last of them {second}" in log
     assert "The next trial is at 20" in log
     assert set(_told(site, third).values()) == {"stopped"}
 
-    api.clear("shop", second)
-    site.airflow.wait_for(lambda: _finished(site, second), timeout=120, what="the cleared run", poll=1)
+    api.clear("fragile", second)
+    site.over("fragile", second)
     assert _circuit(site)["state"] == "open", "a bad run that is cleared and stopped has not become a good one"
 
     assert _circuit(site, "--reset", "--reason", "have a look")["state"] == "closed"
@@ -81,27 +80,24 @@ def test_a_circuit_opens_stops_runs_and_is_closed_by_hand_or_by_a_trial(site: Si
     assert (state, _circuit(site)["state"]) == ("failed", "open")
 
     site.land("orders.csv", "id\n1\n")
-    site.airflow.wait_for(lambda: _circuit(site)["state"] == "half-open", timeout=120, what="the trial", poll=5)
+    site.airflow.wait_for(lambda: _circuit(site)["state"] == "half-open", timeout=120, what="the trial", poll=2)
     trial, state = _run(site)
-    assert (state, set(_told(site, trial).values())) == ("success", {"loaded"}), site.failures("shop")
+    told = _told(site, trial)
+    assert (state, told["orders"], told["gold.both"]) == ("success", "loaded", "loaded"), site.failures("fragile")
     assert _circuit(site) == {**_circuit(site), "state": "closed", "failures": 0}
-    assert fifth in api.log("shop", trial, "check_circuit", 1)
+    assert fifth in api.log("fragile", trial, "check_circuit", 1)
 
 
 def _run(site: Site) -> tuple[str, str]:
     """Starts a live run; returns its id and how it ended."""
-    run_id = site.airflow.api.trigger("shop").run_id
-    site.airflow.wait_for(lambda: _finished(site, run_id), timeout=180, what=run_id, poll=1)
-    return run_id, next(run.state for run in site.airflow.api.runs("shop") if run.run_id == run_id)
-
-
-def _finished(site: Site, run_id: str) -> bool:
-    return any(run.finished for run in site.airflow.api.runs("shop") if run.run_id == run_id)
+    run_id = site.airflow.api.trigger("fragile").run_id
+    (run,) = site.over("fragile", run_id)
+    return run_id, run.state
 
 
 def _records(site: Site, run_id: str) -> dict[str, TableRecord]:
     with site.airflow.spark() as spark:
-        found = run_history(spark, Lake(str(site.lake), "shop"))
+        found = run_history(spark, Lake(str(site.lake), "fragile"))
     return {record.table: record for record in found if record.run_id == run_id}
 
 
@@ -110,15 +106,8 @@ def _told(site: Site, run_id: str) -> dict[str, str]:
 
 
 def _circuit(site: Site, *options: str) -> dict[str, Any]:
-    """What `airflow-ingest circuit` prints, in a process of its own."""
-    command = [str(Path(sys.executable).with_name("airflow-ingest")), "circuit", str(site.dags / "shop.yaml"), "--json"]
-    done = subprocess.run(
-        [*command, *options],
-        env=site.airflow.environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    """What `airflow-ingest circuit` prints."""
+    env = {"LAKE_ROOT": str(site.lake.parent), "LANDING_ROOT": str(site.landing.parent)}
+    done = CliRunner().invoke(app, ["circuit", str(site.dags / "fragile.yaml"), "--json", *options], env=env)
+    assert done.exit_code == 0, done.output
     return dict(json.loads(done.stdout))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
@@ -13,12 +14,12 @@ from typer.testing import CliRunner
 
 from airflow_ingest.cli.app import app
 from airflow_ingest.testing import DagRun
-from tests.live.conftest import Site, logged_in
+from tests.live.conftest import PATIENCE, Site, logged_in
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytestmark = [pytest.mark.live, pytest.mark.slow]
+pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("postgres")]
 
 SHOP = """
 pipeline: shop
@@ -65,15 +66,14 @@ retries: {attempts: 1}
 defaults:
   source: {files: "${LANDING_ROOT}/waiting.csv", format: csv}
   extract: {mode: full}
-  silver: {keys: [id], load: overwrite}
 tables:
   files: {wait: {timeout: 15m, poll: 1s, mode: deferrable, files: "${LANDING_ROOT}/drop/*.csv", marker: _SUCCESS}}
   sql: {wait: {timeout: 15m, poll: 1s, mode: deferrable, sql: {conn_id: desk, query: "SELECT ready FROM desk"}}}
   pipeline: {wait: {timeout: 15m, poll: 1s, mode: deferrable, pipeline: shop}}
   delta: {wait: {timeout: 15m, poll: 1s, mode: deferrable, delta: "${LAKE_ROOT}/silver/orders"}}
-  asset: {wait: {timeout: 15m, poll: 12s, asset: shop.silver.orders}}
+  asset: {wait: {timeout: 15m, poll: 20s, asset: shop.silver.orders}}
   skipped: {wait: {timeout: 3s, poll: 1s, mode: deferrable, files: "${LANDING_ROOT}/never", on_timeout: skip}}
-  gone_on: {wait: {timeout: 3s, poll: 12s, files: "${LANDING_ROOT}/never", on_timeout: go_on}}
+  gone_on: {wait: {timeout: 3s, poll: 20s, files: "${LANDING_ROOT}/never", on_timeout: go_on}}
 """
 DAYS = [datetime(2026, 1, day, tzinfo=timezone.utc) for day in range(1, 4)]
 TODAY = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -85,24 +85,24 @@ def test_a_dropped_file_shows_and_a_bad_one_says_where(postgres_site: Site) -> N
     site, api = postgres_site, postgres_site.airflow.api
     site.drop("shop.yaml", SHOP)
     expected = {"shop", "ingest_maintenance", "ingest_dlq_replay", "ingest_held_batches"}
-    _wait(site, lambda: expected <= set(api.dags()), "the DAG, and those that serve all", 60)
+    _wait(site, lambda: expected <= set(api.dags()), "the DAG, and those that serve all", 120)
 
     site.drop("bad.yaml", SHOP.replace("pipeline: shop", "pipeline: bad").replace("silver:", "silvr:", 1))
     (site.dags / "half.yaml").write_text(SHOP.replace("pipeline: shop", "pipeline: half")[:400])
-    _wait(site, lambda: len(api.import_errors()) == 2, "the two import errors", 60)
+    _wait(site, lambda: len(api.import_errors()) == 2, "the two import errors", 120)
 
     errors = {error.file: error.message for error in api.import_errors()}
     assert set(errors) == {"bad.yaml.py", "half.yaml.py"}
     assert errors["bad.yaml.py"].startswith(f'{site.dags / "bad.yaml"}:12:5: tables.orders.silvr: unknown key "silvr"')
     (site.dags / "half.yaml").write_text(SHOP.replace("pipeline: shop", "pipeline: half"))
     (site.dags / "bad.yaml").unlink()
-    _wait(site, lambda: api.import_errors() == [] and "half" in api.dags(), "the other half, and no error", 60)
+    _wait(site, lambda: api.import_errors() == [] and "half" in api.dags(), "the other half, and no error", 120)
     (site.dags / "half.yaml").unlink()
-    _wait(site, lambda: "half" not in api.dags(), "the DAG to go", 60)
+    _wait(site, lambda: "half" not in api.dags(), "the DAG to go", 120)
     assert "shop" in api.dags()
 
 
-def test_backfills_by_rest_and_from_the_command_line(postgres_site: Site, tmp_path: Path) -> None:
+def test_backfills_by_rest_and_from_the_command_line(postgres_site: Site) -> None:
     site, api = postgres_site, postgres_site.airflow.api
     for day in (*DAYS[:2], YESTERDAY):  # the schedule's own run takes the last
         _land(site, day, amount=10)
@@ -119,7 +119,7 @@ def test_backfills_by_rest_and_from_the_command_line(postgres_site: Site, tmp_pa
     assert [run.logical_date for run in repeated] == [DAYS[2]]
 
     _land(site, DAYS[1], amount=99, ids=(2, 4))
-    _wait(site, lambda: api.backfills_ended("shop"), "Airflow to close the last backfill", 90)
+    api.close_backfills("shop")
     before = _all_over(site, len(DAYS))
     api.backfill("shop", DAYS[0], DAYS[-1], max_active_runs=2, reprocess="completed")
     runs = _repeated(site, before, len(DAYS))
@@ -130,9 +130,6 @@ def test_backfills_by_rest_and_from_the_command_line(postgres_site: Site, tmp_pa
     assert "in place of 3 rows" in api.log("shop", second, "orders.ingest_bronze", 2)
     rows = api.xcom("shop", second, "orders.merge_silver")["rows"]
     assert (rows["inserted"], rows["updated"], rows["retracted"]) == (1, 1, 1), rows
-
-    with site.airflow.spark() as spark:
-        assert _state(spark, site.lake) == _state(spark, _clean_pass(site, tmp_path))
 
 
 def test_a_run_without_a_date_takes_the_newest_complete_interval(postgres_site: Site) -> None:
@@ -182,7 +179,7 @@ def test_the_form_of_the_ui_loads_an_interval_of_some_tables(postgres_site: Site
     tables.press("Enter")
     page.screenshot(path=str(tmp_path / "form.png"))
     page.get_by_role("button", name="Trigger").last.click()
-    _wait(site, lambda: any(run.run_id not in before for run in api.runs("shop")), "the run of the form", 60)
+    _wait(site, lambda: any(run.run_id not in before for run in api.runs("shop")), "the run of the form", 120)
 
     (run,) = [run for run in api.runs("shop") if run.run_id not in before]
     run = _over(site, "shop", run)
@@ -195,10 +192,12 @@ def test_the_form_of_the_ui_loads_an_interval_of_some_tables(postgres_site: Site
     assert states["prices.ingest_bronze"] == "skipped"
 
 
-def test_a_backfill_from_the_form_of_the_ui(postgres_site: Site, page: Any, tmp_path: Path) -> None:
+def test_a_backfill_from_the_form_of_the_ui_ends_as_a_clean_pass(
+    postgres_site: Site, page: Any, tmp_path: Path
+) -> None:
     site, api = postgres_site, postgres_site.airflow.api
     _land(site, DAYS[0], amount=77)
-    _wait(site, lambda: api.backfills_ended("shop"), "Airflow to close the last backfill", 90)
+    api.close_backfills("shop")
     before = [run for run in api.runs("shop") if run.run_type == "backfill"]
     page.goto(f"{site.airflow.url}/dags/shop")
     page.get_by_role("button", name="Trigger").first.click()
@@ -214,7 +213,7 @@ def test_a_backfill_from_the_form_of_the_ui(postgres_site: Site, page: Any, tmp_
     result = api.xcom("shop", again[0].run_id, "orders.ingest_bronze")
     assert (result["interval"]["origin"], result["replaced"]) == ("its own", 3)
     with site.airflow.spark() as spark:
-        assert _state(spark, site.lake)["gold/takings"] == _state(spark, _clean_pass(site, tmp_path))["gold/takings"]
+        assert _state(spark, site.lake) == _state(spark, _clean_pass(site, tmp_path)), "after all runs so far"
 
 
 def test_a_pipeline_that_follows_takes_the_batches_of_the_other(postgres_site: Site) -> None:
@@ -222,20 +221,20 @@ def test_a_pipeline_that_follows_takes_the_batches_of_the_other(postgres_site: S
     for day in (*DAYS, YESTERDAY):
         site.land(f"notes/{day:%Y-%m-%d}.csv", f"day,text\n{day:%Y-%m-%d},hello\n")
     site.drop("follower.yaml", FOLLOWER)
-    _wait(site, lambda: "follower" in api.dags(), "the DAG", 60)
+    _wait(site, lambda: "follower" in api.dags(), "the DAG", 120)
     for dag in ("shop", "follower"):
         api.unpause(dag)
     for day in (*DAYS[1:3], YESTERDAY):
         _land(site, day, amount=88)
     site.land("prices/one.csv", "id,price\n1,5\n2,6\n")
-    _wait(site, lambda: api.backfills_ended("shop"), "Airflow to close the last backfill", 90)
+    api.close_backfills("shop")
     api.backfill("shop", DAYS[1], DAYS[2], reprocess="completed")
 
     def both() -> bool:
         runs = api.runs("follower")
         return all(run.finished for run in runs) and {"2026-01-02", "2026-01-03"} <= _brought(site)
 
-    _wait(site, both, "the runs that follow", 240)
+    _wait(site, both, "the runs that follow", PATIENCE)
     assert {run.run_type for run in api.runs("follower")} == {"asset_triggered"}
     assert {run.state for run in api.runs("follower")} == {"success"}, site.failures("follower")
     assert "2026-01-01" not in _brought(site), "the backfill did not load it"
@@ -254,7 +253,7 @@ def test_waiting_for_all_that_can_be_waited_for(postgres_site: Site) -> None:
     site.land("prices/one.csv", "id,price\n1,5\n2,6\n")
     site.drop("shop.yaml", SHOP)
     site.drop("waiting.yaml", WAITING)
-    _wait(site, lambda: {"shop", "waiting"} <= set(api.dags()), "the DAGs", 60)
+    _wait(site, lambda: {"shop", "waiting"} <= set(api.dags()), "the DAGs", 120)
     api.unpause("shop")
     api.unpause("waiting")
     run = api.trigger("waiting", logical_date=day + timedelta(days=1))
@@ -270,17 +269,55 @@ def test_waiting_for_all_that_can_be_waited_for(postgres_site: Site) -> None:
         found = waiting()
         return all(found[name] == state for name, state in at_rest.items()) and found["asset"] != "success"
 
-    _wait(site, patient, "the sensors to wait", 600)
+    _wait(site, patient, "the sensors to wait", PATIENCE)
     assert "on_timeout: go_on" in api.log("waiting", run.run_id, "gone_on.wait_for_source", 1)
 
     site.land("drop/_SUCCESS", "")
     with sqlite3.connect(site.lake.parent / "desk.db") as desk:
         desk.execute("UPDATE desk SET ready = 1")
     _land(site, day, amount=1)
-    _wait(site, lambda: api.backfills_ended("shop"), "Airflow to close the last backfill", 90)
+    api.close_backfills("shop")
     api.backfill("shop", day, day)
     assert _over(site, "waiting", run).state == "success", site.failures("waiting")
     assert waiting() == {**dict.fromkeys((*at_rest, "asset"), "success"), "skipped": "skipped"}
+
+
+def test_the_status_page_shows_what_the_day_came_to(postgres_site: Site, page: Any) -> None:
+    page.goto(f"{postgres_site.airflow.url}/dags")
+    page.get_by_role("link", name="Ingest").first.click()
+    frame = page.frame_locator('iframe[title="Ingest"]')
+    orders = frame.locator('#tables tr[data-text^="shop.orders "]')
+    assert orders.locator("th, td").nth(1).inner_text().strip() == "loaded"
+    assert orders.locator("th, td").nth(3).inner_text().strip() == "3", "rows"
+    assert frame.locator('#tables tr[data-text^="follower.copied "]').count() == 1
+    orders.get_by_role("link", name="Quality report of shop.orders").click()
+    page.frame_locator("iframe").get_by_role("heading", name="quality_gate").wait_for()
+
+
+def test_all_tables_are_looked_after_and_none_changes(postgres_site: Site) -> None:
+    site, api = postgres_site, postgres_site.airflow.api
+    with site.airflow.spark() as spark:
+        before = _state(spark, site.lake)
+    lost = site.lake / "gold" / "takings" / "part-lost.parquet"
+    lost.write_text("left behind by a load that was killed")
+    _aged(site.lake / "gold" / "takings", timedelta(days=30))
+    api.unpause("ingest_maintenance")
+
+    run = _over(site, "ingest_maintenance", api.trigger("ingest_maintenance"))
+
+    assert run.state == "success", site.failures("ingest_maintenance")
+    tasks = {task.task_id: task.state for task in api.tasks("ingest_maintenance", run.run_id)}
+    assert {"shop", "follower", "waiting"} <= set(tasks)
+    assert set(tasks.values()) == {"success"}
+    results = [found for task in tasks for found in api.xcom("ingest_maintenance", run.run_id, task)]
+    assert {"bronze.orders", "silver.orders", "gold.takings", "silver.copied"} <= {found["table"] for found in results}
+    books = [found for found in results if found["table"] == "ops.runs"]
+    assert any(found["files_after"] < found["files_before"] for found in books), "every run has written a small file"
+    (takings,) = [found for found in results if found["table"] == "gold.takings"]
+    assert takings["removed_files"] == 1
+    assert not lost.exists()
+    with site.airflow.spark() as spark:
+        assert _state(spark, site.lake) == before
 
 
 @pytest.fixture
@@ -300,6 +337,13 @@ def _pick(page: Any, place: int, day: str) -> None:
     page.get_by_role("heading", name="shop").last.click()
 
 
+def _aged(folder: Path, days: timedelta) -> None:
+    """Makes all files of a table so much older."""
+    for file in folder.rglob("*"):
+        then = file.stat().st_mtime - days.total_seconds()
+        os.utime(file, (then, then))
+
+
 def _wait(site: Site, done: Callable[[], bool], what: str, timeout: float) -> None:
     site.airflow.wait_for(done, timeout=timeout, what=what)
 
@@ -314,7 +358,7 @@ def _over(site: Site, dag_id: str, run: DagRun) -> DagRun:
     def found() -> DagRun:
         return next(other for other in site.airflow.api.runs(dag_id) if other.run_id == run.run_id)
 
-    _wait(site, lambda: found().finished, f"{run.run_id} of {dag_id}", 240)
+    _wait(site, lambda: found().finished, f"{run.run_id} of {dag_id}", PATIENCE)
     return found()
 
 
@@ -322,7 +366,7 @@ def _all_over(site: Site, count: int) -> list[DagRun]:
     def runs() -> list[DagRun]:
         return [run for run in site.airflow.api.runs("shop") if run.run_type == "backfill"]
 
-    _wait(site, lambda: len(runs()) == count and all(run.finished for run in runs()), "the backfill", 240)
+    _wait(site, lambda: len(runs()) == count and all(run.finished for run in runs()), "the backfill", PATIENCE)
     return runs()
 
 
@@ -335,12 +379,12 @@ def _repeated(site: Site, before: list[DagRun], count: int = 1) -> list[DagRun]:
             run for run in site.airflow.api.runs("shop") if run.run_id in since and run.started != since[run.run_id]
         ]
 
-    _wait(site, lambda: len(anew()) == count and all(run.finished for run in anew()), "the repeated runs", 240)
+    _wait(site, lambda: len(anew()) == count and all(run.finished for run in anew()), "the repeated runs", PATIENCE)
     return anew()
 
 
 def _backfilled_from_the_shell(site: Site, reprocess: str) -> None:
-    _wait(site, lambda: site.airflow.api.backfills_ended("shop"), "Airflow to close the last backfill", 90)
+    site.airflow.api.close_backfills("shop")
     site.backfill_from_the_shell("shop", DAYS[0], DAYS[-1], **{"reprocess-behavior": reprocess})
 
 

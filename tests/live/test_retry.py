@@ -7,9 +7,9 @@ from datetime import datetime, timezone
 import pytest
 
 from airflow_ingest.testing import TaskRun
-from tests.live.conftest import Site
+from tests.live.conftest import PATIENCE, Site
 
-pytestmark = [pytest.mark.live, pytest.mark.slow]
+pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("sqlite")]
 
 DAG = '''
 import os
@@ -37,9 +37,9 @@ with DAG(
 ):
     Doomed(
         task_id="ingest",
-        lake=os.environ["LAKE_ROOT"],
+        lake=os.environ["LAKE_ROOT"] + "/doomed",
         table="orders",
-        spec={"source": {"files": os.environ["LANDING_ROOT"] + "/*.csv", "format": "csv"}},
+        spec={"source": {"files": os.environ["LANDING_ROOT"] + "/doomed/*.csv", "format": "csv"}},
         retries=1,
         retry_delay=timedelta(seconds=1),
     )
@@ -47,18 +47,18 @@ with DAG(
 
 
 def test_a_task_killed_after_its_commit_is_not_loaded_twice(site: Site) -> None:
+    site = site.within("doomed")
     api, day = site.airflow.api, datetime(2026, 1, 1, tzinfo=timezone.utc)
     site.land("1.csv", "id\n1\n")
     site.drop("doomed.py", DAG)
-    site.airflow.wait_for(lambda: "doomed" in api.dags(), timeout=60, what="the DAG")
-    api.unpause("doomed")
+    site.seen("doomed")
     run_id = api.trigger("doomed", logical_date=day).run_id
 
     def ended(tries: int) -> list[TaskRun]:
         def over() -> bool:
             return all(task.finished and task.try_number == tries for task in api.tasks("doomed", run_id))
 
-        site.airflow.wait_for(over, timeout=240, what=f"try {tries}", poll=1)
+        site.airflow.wait_for(over, timeout=PATIENCE, what=f"try {tries}", poll=1)
         return api.tasks("doomed", run_id)
 
     (task,) = ended(2)

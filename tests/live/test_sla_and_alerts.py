@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from airflow_ingest.runtime import ServerStatus
-from tests.live.conftest import Site, running
-from tests.mailbox import Mail, Mailbox, mailbox
+from tests.live.conftest import PATIENCE, Office
 
-pytestmark = [pytest.mark.live, pytest.mark.slow]
+pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("office")]
 
 LATE = """
 pipeline: late
 schedule: "{minute} {hour} * * *"
 start_date: {start}
-lake: ${{LAKE_ROOT}}
+lake: ${{LAKE_ROOT}}/late
 retries: {{attempts: 3, delay: 2s}}
 sla: {{within: 20s, email: [ops@example.com, "boss@example.com"]}}
 tables:
   slow:
     source: {{files: "${{LANDING_ROOT}}/slow.csv", format: csv}}
-    wait: {{timeout: 1h, poll: 20s}}
+    wait: {{timeout: 1h, poll: 10m}}
     sla: {{within: 10s, email: [slow@example.com]}}
     silver: {{columns: {{id: int}}, keys: [id]}}
   fast:
@@ -35,19 +31,48 @@ tables:
 BROKEN = """
 pipeline: broken
 schedule: null
-lake: ${LAKE_ROOT}
+lake: ${LAKE_ROOT}/broken
 retries: {attempts: 2, delay: 1s}
 alerts:
   email: [ops@example.com]
-  notify: {critical: [{class: noting.Noting, args: {file: "{{ dag.dag_id }}.txt", text: "{{ alert.subject }}"}}]}
+  notify:
+    critical: &noting [{class: noting.Noting, args: {file: "{{ dag.dag_id }}.txt", text: "{{ alert.subject }}"}}]
+    info: *noting
 tables:
   orders:
     source: {files: "${LANDING_ROOT}/orders.csv", format: csv}
     silver: {columns: {id: int}, keys: [id]}
-  others:
-    source: {files: "${LANDING_ROOT}/fast.csv", format: csv}
 gold:
   counted: {sql: SELECT count(*) AS n FROM silver.orders, load: overwrite}
+"""
+EVENTFUL = """
+pipeline: eventful
+schedule: null
+lake: ${LAKE_ROOT}/eventful
+retries: {attempts: 2, delay: 1s}
+circuit_breaker: {failures: 1}
+alerts:
+  email: [ops@example.com]
+  levels: {no_data: none, stale: critical}
+  notify:
+    critical: [{class: noting.Noting, args: {file: critical.txt, text: "{{ alert.event }}"}}]
+    warning: [{class: noting.Noting, args: {file: warning.txt, text: "{{ alert.event }}"}}]
+defaults:
+  extract: {mode: full}
+  silver: {columns: {id: int, at: timestamp}, keys: [id]}
+tables:
+  few:
+    source: {files: "${LANDING_ROOT}/eventful.csv", format: csv}
+    quality: {alert_reject_rate: 90%, rules: [{row_count: {min: 9}, of: all}]}
+  poor:
+    source: {files: "${LANDING_ROOT}/eventful.csv", format: csv}
+    quality:
+      alert_reject_rate: 10%
+      rules:
+        - {name: small, expect: id < 3, severity: warning}
+        - {freshness: {column: at, max_age: 1d}, severity: warning}
+  empty:
+    source: {files: "${LANDING_ROOT}/empty.csv", format: csv}
 """
 NOTING = """
 import os
@@ -67,110 +92,148 @@ class Noting(BaseNotifier):
         with (Path(os.environ["LANDING_ROOT"]) / self.file).open("a") as file:
             file.write(self.text + "\\n")
 """
+BARREN = """
+pipeline: barren
+schedule: null
+lake: ${LAKE_ROOT}/barren
+alerts: {email: [ops@example.com]}
+tables:
+  empty:
+    source: {files: "${LANDING_ROOT}/empty.csv", format: csv}
+    extract: {mode: full}
+"""
 CUT_OFF = """
 pipeline: cut_off
 schedule: null
-lake: ${LAKE_ROOT}
+lake: ${LAKE_ROOT}/cut_off
 dag: {dagrun_timeout: 6s}
 alerts: {email: [ops@example.com]}
 tables:
   orders:
     source: {files: "${LANDING_ROOT}/never.csv", format: csv}
-    wait: {timeout: 1h, poll: 10s}
+    wait: {timeout: 1h, poll: 10m}
     extract: {mode: full}
 """
 
 
-@dataclass(frozen=True)
-class Post:
-    """An Airflow, and the server that its mails go to."""
-
-    site: Site
-    box: Mailbox
-
-    def about(self, pipeline: str) -> list[Mail]:
-        return [mail for mail in self.box.mails if f"] {pipeline}: " in mail.subject]
-
-    def wait(self, pipeline: str, mails: int, timeout: float) -> list[Mail]:
-        """The mails about a pipeline, once so many have come and no more come for a while."""
-        what = f"mail {mails} about {pipeline}"
-        self.site.airflow.wait_for(lambda: len(self.about(pipeline)) >= mails, timeout=timeout, what=what)
-        time.sleep(8)
-        found = self.about(pipeline)
-        assert len(found) == mails, [mail.subject for mail in found]
-        return found
-
-    def dag(self, name: str, text: str) -> None:
-        self.site.drop(f"{name}.yaml", text)
-        self.site.airflow.wait_for(lambda: name in self.site.airflow.api.dags(), timeout=60, what=name)
-        self.site.airflow.api.unpause(name)
+@pytest.fixture(scope="module", autouse=True)
+def due(office: Office) -> datetime:
+    """When the interval ends whose run will be late; its run, and a backfill's, go on while other tests run."""
+    site = office.site
+    site.land("fast.csv", "id\n1\n")
+    site.drop("noting.py", NOTING)
+    due = (datetime.now(timezone.utc) + timedelta(seconds=200)).replace(second=0, microsecond=0)
+    office.drop("late", LATE.format(minute=due.minute, hour=due.hour, start=(due - timedelta(days=1)).isoformat()))
+    site.airflow.api.backfill("late", due - timedelta(days=3), due - timedelta(days=3))
+    return due
 
 
-@pytest.fixture(scope="module")
-def post(tmp_path_factory: pytest.TempPathFactory, spark_server: ServerStatus) -> Iterator[Post]:
-    with mailbox() as box:
-        folder, env = tmp_path_factory.mktemp("post"), {"AIRFLOW_CONN_SMTP_DEFAULT": box.connection()}
-        with running(folder, env=env, schedule=True, parallelism=4) as site:
-            site.land("fast.csv", "id\n1\n")
-            site.drop("noting.py", NOTING)
-            yield Post(site, box)
+def test_a_task_that_fails_for_good_is_told_once_and_so_is_that_it_is_well_again(office: Office) -> None:
+    site, api = office.site, office.site.airflow.api
+    days = [datetime(2026, 1, day, tzinfo=timezone.utc) for day in (1, 2, 3)]
+    office.drop("broken", BROKEN)
 
+    first = _run(office, "broken", "failed", days[0])
 
-def test_a_task_that_fails_for_good_is_told_once_and_so_is_that_it_is_well_again(post: Post) -> None:
-    site, api = post.site, post.site.airflow.api
-    post.dag("broken", BROKEN)
-    run_id = api.trigger("broken", logical_date=datetime(2026, 1, 1, tzinfo=timezone.utc)).run_id
-
-    (mail,) = post.wait("broken", 1, timeout=180)
+    (mail,) = office.about("broken")
     assert (mail.subject, mail.to) == ("[critical] broken: orders failed", ("ops@example.com",))
-    assert f"{run_id} (manual)" in mail.body
+    assert f"{first} (manual)" in mail.body
     assert "orders: failed in orders.ingest_bronze" in mail.body
     assert "Not run because of that: gold.counted." in mail.body
     assert f"<a href='{site.airflow.url}/dags/broken/runs/manual" in mail.body
-    tasks = {task.task_id: task for task in api.tasks("broken", run_id)}
+    tasks = {task.task_id: task for task in api.tasks("broken", first)}
     assert (tasks["orders.ingest_bronze"].state, tasks["orders.ingest_bronze"].try_number) == ("failed", 2)
     assert tasks["send_alerts"].state == "success"
-    assert (site.landing / "broken.txt").read_text() == "[critical] broken: orders failed\n"
+    noted = ["[critical] broken: orders failed"]
+    assert (site.landing / "broken.txt").read_text().splitlines() == noted
 
     site.land("orders.csv", "id\n1\n")
-    api.clear("broken", run_id)
-    mails = post.wait("broken", 2, timeout=180)
-    assert mails[-1].subject == "[info] broken: well again", "the run that failed was cleared"
+    api.clear("broken", first)
+    site.over("broken", first)
+    assert office.about("broken")[-1].subject == "[info] broken: well again", "the run that failed was cleared"
 
     (site.landing / "orders.csv").unlink()
-    api.trigger("broken", logical_date=datetime(2026, 1, 2, tzinfo=timezone.utc))
-    mails = post.wait("broken", 3, timeout=180)
-    assert mails[-1].subject == "[critical] broken: orders failed"
+    _run(office, "broken", "failed", days[1])
+    assert office.about("broken")[-1].subject == "[critical] broken: orders failed"
+
     site.land("orders.csv", "id\n1\n")
-    api.trigger("broken", logical_date=datetime(2026, 1, 3, tzinfo=timezone.utc))
-    mails = post.wait("broken", 4, timeout=180)
-    assert mails[-1].subject == "[info] broken: well again", "the run before failed"
+    office.box.full = True
+    last = _run(office, "broken", "success", days[2])
+    office.box.full = False
+    assert len(office.about("broken")) == 3, "the mail server takes no mail"
+    assert "no room for another mail" in api.log("broken", last, "send_alerts", 1)
+    noted += ["[info] broken: well again", noted[0], "[info] broken: well again"]
+    assert (site.landing / "broken.txt").read_text().splitlines() == noted, "and others are told all the same"
 
 
-def test_a_run_that_is_cut_off_is_told_though_its_last_tasks_never_run(post: Post) -> None:
-    api = post.site.airflow.api
-    post.dag("cut_off", CUT_OFF)
-    run_id = api.trigger("cut_off").run_id
+def test_every_event_of_a_run_is_told_once_by_the_ways_of_its_level(office: Office) -> None:
+    site = office.site
+    site.land("eventful.csv", "id,at\n1,2026-01-01 00:00:00\n2,2026-01-02 00:00:00\n3,2026-01-03 00:00:00\nx,\n")
+    site.land("empty.csv", "id,at\n")
+    office.drop("eventful", EVENTFUL)
 
-    (mail,) = post.wait("cut_off", 1, timeout=120)
+    run_id = _run(office, "eventful", "failed")
+
+    mails = {mail.subject: mail for mail in office.about("eventful")}
+    assert len(mails) == len(office.about("eventful")), "once each"
+    assert set(mails) == {
+        "[critical] eventful: the quality gate has blocked few",
+        "[critical] eventful: the circuit breaker has stopped the runs",
+        "[critical] eventful: poor is stale",
+        "[warning] eventful: many rows of poor were rejected",
+        "[warning] eventful: warnings of the quality gate for poor",
+    }
+    assert {mail.to for mail in mails.values()} == {("ops@example.com",)}
+    assert all(f"{run_id} (manual)" in mail.body for mail in mails.values())
+    assert "poor: 25.00% of the rows were rejected (1 of 4)" in mails[_of(mails, "many rows")].body
+    assert "rule small" in mails[_of(mails, "warnings of")].body
+    noted = {level: (site.landing / f"{level}.txt").read_text().split() for level in ("critical", "warning")}
+    assert sorted(noted["critical"]) == ["circuit_open", "gate_error", "stale"]
+    assert sorted(noted["warning"]) == ["gate_warning", "high_reject_rate"]
+
+    stopped = _run(office, "eventful", "success")
+    assert len(office.about("eventful")) == len(mails), "that the circuit is open is known"
+    assert "no_data" not in office.site.airflow.api.log("eventful", stopped, "send_alerts", 1)
+
+
+def test_a_source_without_rows_is_told_and_a_run_that_is_cut_off_though_its_last_tasks_never_run(
+    office: Office,
+) -> None:
+    site, api = office.site, office.site.airflow.api
+    office.drop("cut_off", CUT_OFF)
+    cut = api.trigger("cut_off").run_id
+    site.land("empty.csv", "id,at\n")
+    office.drop("barren", BARREN)
+    barren = _run(office, "barren", "success")
+    (mail,) = office.about("barren")
+    assert (mail.subject, mail.to) == ("[info] barren: no data for empty", ("ops@example.com",))
+    assert f"{barren} (manual)" in mail.body
+
+    site.airflow.wait_for(lambda: bool(office.about("cut_off")), timeout=120, what="the mail of the run cut off")
+    (mail,) = office.about("cut_off")
     assert mail.subject == "[critical] cut_off: the run was cut off by its dagrun_timeout"
-    assert f"{run_id} (manual)" in mail.body
-    assert {task.task_id: task.state for task in api.tasks("cut_off", run_id)}["send_alerts"] == "skipped"
+    assert f"{cut} (manual)" in mail.body
+    assert {task.task_id: task.state for task in api.tasks("cut_off", cut)}["send_alerts"] == "skipped"
 
 
-def test_a_missed_deadline_is_told_once_in_time_and_for_the_run_of_the_schedule_alone(post: Post) -> None:
-    site = post.site
-    due = (datetime.now(timezone.utc) + timedelta(seconds=240)).replace(second=0, microsecond=0)
-    text = LATE.format(minute=due.minute, hour=due.hour, start=(due - timedelta(days=1)).isoformat())
-    post.dag("late", text)
-    before = due - timedelta(days=3)
-    site.backfill("late", before, before)
-    site.airflow.wait_for(lambda: bool(_running(site)), timeout=60, what="the backfill's run")
-    assert datetime.now(timezone.utc) < due, "too slow for this test"
+def test_a_missed_deadline_is_told_once_in_time_and_for_the_run_of_the_schedule_alone(
+    office: Office, due: datetime
+) -> None:
+    site, api = office.site, office.site.airflow.api
+    passed = due + timedelta(seconds=105)
+    site.airflow.wait_for(
+        lambda: datetime.now(timezone.utc) > passed and len(office.about("late")) >= 2,
+        timeout=PATIENCE,
+        what="the deadlines of slow and of the run, and of fast that met its own",
+    )
 
-    mails, api = post.wait("late", 2, timeout=180), site.airflow.api
-    run = next(run for run in api.runs("late") if run.run_type == "scheduled")
-    assert [run.state for run in api.runs("late")] == ["running", "running"]
+    mails = office.about("late")
+    runs = {run.run_type: run for run in api.runs("late")}
+    assert {kind: run.state for kind, run in runs.items()} == {"backfill": "running", "scheduled": "running"}
+    began = runs["backfill"].started
+    assert began is not None
+    assert began < due, "the backfill was there when the deadlines were missed"
+    assert len(mails) == 2, "fast was loaded in time, though its run goes on"
     assert {mail.to: mail.subject for mail in mails} == {
         ("slow@example.com",): f"[late] late: slow was not done by {due + timedelta(seconds=10):%Y-%m-%d %H:%M:%S} UTC",
         ("ops@example.com", "boss@example.com"): (
@@ -180,18 +243,24 @@ def test_a_missed_deadline_is_told_once_in_time_and_for_the_run_of_the_schedule_
     for mail, within in zip(sorted(mails, key=lambda mail: mail.at), (10, 20), strict=True):
         waited = (mail.at - due).total_seconds() - within
         assert 0 <= waited < 60, f"{within} s after the interval, and the mail came {waited:.1f} s later"
-        assert f"{run.run_id} (scheduled)" in mail.body
+        assert f"{runs['scheduled'].run_id} (scheduled)" in mail.body
         assert f"{due - timedelta(days=1):%Y-%m-%d %H:%M:%S} UTC to {due:%Y-%m-%d %H:%M:%S} UTC" in mail.body
         assert "Running: slow.wait_for_source." in mail.body
         assert f"<a href='{site.airflow.url}/dags/late/runs/scheduled" in mail.body
 
-    passed = due + timedelta(seconds=105)
-    site.airflow.wait_for(lambda: datetime.now(timezone.utc) > passed, timeout=180, what="the deadline of fast")
-    assert len(post.about("late")) == 2, "fast was loaded in time, though its run goes on"
-    site.land("slow.csv", "id\n1\n")
+
+def test_nobody_was_told_of_anything_twice(office: Office) -> None:
+    counts = {pipeline: len(office.about(pipeline)) for pipeline in ("broken", "eventful", "barren", "cut_off", "late")}
+    assert counts == {"broken": 3, "eventful": 5, "barren": 1, "cut_off": 1, "late": 2}
 
 
-def _running(site: Site) -> list[str]:
-    return [
-        run.run_id for run in site.airflow.api.runs("late") if run.run_type == "backfill" and run.state == "running"
-    ]
+def _run(office: Office, pipeline: str, state: str, day: datetime | None = None) -> str:
+    """Has a pipeline run once, sees how the run ends, and returns its id; its mails are sent by then."""
+    run_id = office.site.airflow.api.trigger(pipeline, logical_date=day).run_id
+    (run,) = office.site.over(pipeline, run_id)
+    assert run.state == state, office.site.failures(pipeline)
+    return run_id
+
+
+def _of(subjects: Iterable[str], words: str) -> str:
+    return next(subject for subject in subjects if words in subject)
