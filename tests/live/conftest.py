@@ -218,3 +218,10 @@ def office(
         }
         with running(folder, env=env, database=postgres.database(folder.name), parallelism=4) as site:
             yield Office(site, box, packets, events)
+
+
+@pytest.fixture
+def page(site: Site) -> Iterator[Any]:
+    """A browser in which somebody has logged in."""
+    with logged_in(site.airflow) as page:
+        yield page

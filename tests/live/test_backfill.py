@@ -16,12 +16,12 @@ from airflow_ingest.cli.app import app
 from airflow_ingest.config import load_pipeline
 from airflow_ingest.lakehouse import Lake, table_status
 from airflow_ingest.testing import DagRun, TaskRun
-from tests.live.conftest import PATIENCE, Site
+from tests.live.conftest import PATIENCE, Office, Site
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("postgres")]
+pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("office")]
 
 WEEK = """
 pipeline: week
@@ -150,9 +150,9 @@ def changed_rows(site: Site, runs: Iterable[DagRun]) -> int:
 
 
 def test_a_backfill_beside_the_schedule_ends_as_a_clean_pass_and_again_changes_nothing(
-    postgres_site: Site, tmp_path: Path
+    office: Office, tmp_path: Path
 ) -> None:
-    site = postgres_site.within("week")
+    site = office.site.within("week")
     land(site)
     site.drop("week.yaml", WEEK)
     clean = clean_pass(site, tmp_path)

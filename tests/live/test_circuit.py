@@ -20,7 +20,7 @@ schedule: null
 start_date: 2026-01-01
 lake: ${LAKE_ROOT}/fragile
 retries: {attempts: 1}
-circuit_breaker: {failures: 2, reset_after: 60s}
+circuit_breaker: {failures: 2, reset_after: 1h}
 tables:
   orders:
     source: {files: "${LANDING_ROOT}/fragile/orders.csv", format: csv}
@@ -80,7 +80,8 @@ def test_a_circuit_opens_stops_runs_and_is_closed_by_hand_or_by_a_trial(site: Si
     assert (state, _circuit(site)["state"]) == ("failed", "open")
 
     site.land("orders.csv", "id\n1\n")
-    site.airflow.wait_for(lambda: _circuit(site)["state"] == "half-open", timeout=120, what="the trial", poll=2)
+    site.drop("fragile.yaml", FRAGILE.replace("reset_after: 1h", "reset_after: 1s"))
+    site.airflow.wait_for(lambda: _circuit(site)["state"] == "half-open", timeout=60, what="the trial", poll=1)
     trial, state = _run(site)
     told = _told(site, trial)
     assert (state, told["orders"], told["gold.both"]) == ("success", "loaded", "loaded"), site.failures("fragile")

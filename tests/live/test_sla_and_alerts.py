@@ -57,15 +57,15 @@ alerts:
   notify:
     critical: [{class: noting.Noting, args: {file: critical.txt, text: "{{ alert.event }}"}}]
     warning: [{class: noting.Noting, args: {file: warning.txt, text: "{{ alert.event }}"}}]
-defaults:
-  extract: {mode: full}
-  silver: {columns: {id: int, at: timestamp}, keys: [id]}
+defaults: {extract: {mode: full}}
 tables:
   few:
     source: {files: "${LANDING_ROOT}/eventful.csv", format: csv}
+    silver: &typed {columns: {id: int, at: timestamp}, keys: [id]}
     quality: {alert_reject_rate: 90%, rules: [{row_count: {min: 9}, of: all}]}
   poor:
     source: {files: "${LANDING_ROOT}/eventful.csv", format: csv}
+    silver: *typed
     quality:
       alert_reject_rate: 10%
       rules:
