@@ -24,7 +24,7 @@ from tests.postgres import Postgres
 
 REPOSITORY = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-PATIENCE = 600
+PATIENCE = 1200
 """Seconds until a test gives up a run; a busy machine takes long, and a passing test waits for none of them."""
 PRELOADED = """\
 import sys

@@ -30,7 +30,6 @@ start_date: 2026-01-04
 catchup: true
 max_active_runs: 4
 lake: ${LAKE_ROOT}/week
-spark: {conf: {spark.sql.shuffle.partitions: "1", spark.databricks.delta.snapshotPartitions: "1"}}
 retries: {attempts: 3, delay: 1s}
 dag: {end_date: 2026-01-05}
 tables:

@@ -27,7 +27,6 @@ schedule: "@daily"
 start_date: 2026-01-01
 max_active_runs: 4
 lake: ${LAKE_ROOT}
-spark: &quick {conf: {spark.sql.shuffle.partitions: "1", spark.databricks.delta.snapshotPartitions: "1"}}
 retries: {attempts: 1}
 tables:
   orders:
@@ -44,7 +43,6 @@ FOLLOWER = """
 pipeline: follower
 schedule: {assets: {any: [shop.silver.orders, {all: [nobody.silver.a, nobody.silver.b]}]}}
 lake: ${LAKE_ROOT}
-spark: {conf: {spark.sql.shuffle.partitions: "1", spark.databricks.delta.snapshotPartitions: "1"}}
 retries: {attempts: 1}
 tables:
   copied:
@@ -61,7 +59,6 @@ schedule: "@daily"
 start_date: 2026-01-01
 max_active_runs: 2
 lake: ${LAKE_ROOT}
-spark: {conf: {spark.sql.shuffle.partitions: "1", spark.databricks.delta.snapshotPartitions: "1"}}
 retries: {attempts: 1}
 defaults:
   source: {files: "${LANDING_ROOT}/waiting.csv", format: csv}
