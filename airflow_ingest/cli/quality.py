@@ -35,10 +35,11 @@ def show_quality(
     from airflow_ingest.lakehouse.quality.report import report_page
 
     pipeline = load_pipeline(file)
+    judged = _judged(pipeline)
     if table is not None:
-        table = recorded_name(table, pipeline)
+        judged &= {recorded_name(table, pipeline)}
     with working(pipeline, remote) as (spark, lake), notes().status("Looking …"):
-        found = [rule for rule in quality_history(spark, lake, table, runs=runs) if rule.table in _judged(pipeline)]
+        found = quality_history(spark, lake, judged, runs=runs)
     if html is not None:
         _write(html, report_page(pipeline.pipeline, found, datetime.now(timezone.utc)))
     if as_json:

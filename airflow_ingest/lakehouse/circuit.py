@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import AwareDatetime
 
 from airflow_ingest.config import CircuitBreaker
+from airflow_ingest.lakehouse.commits import Stamp
+from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.model import RunInfo, Value
-from airflow_ingest.lakehouse.ops import append_rows, read_book
+from airflow_ingest.lakehouse.ops import append_rows, looking_back, read_book
+from airflow_ingest.lakehouse.runs import BOOK as RUNS
 from airflow_ingest.lakehouse.runs import newest_records
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
     from airflow_ingest.lakehouse.lake import Lake
 
@@ -53,7 +56,7 @@ class Circuit(Value):
 
     - `closed`: runs go on; `failures` is how many in a row were bad so far
     - `open` since the end of the last bad run, for `reason`: runs are stopped until `next_trial`
-    - `half-open`: one run may try, or `trial` is trying; the others are stopped
+    - `half-open`: one run may try, since `due`, or `trial` is trying; the others are stopped
     """
 
     state: Literal["closed", "open", "half-open"] = "closed"
@@ -62,6 +65,7 @@ class Circuit(Value):
     next_trial: AwareDatetime | None = None
     reason: str = ""
     trial: str = ""
+    due: AwareDatetime | None = None
 
     def stops(self, run_id: str) -> str:
         """Why the run so named may not go on; empty if it may."""
@@ -87,9 +91,12 @@ def circuit_of(
     known = {"failures": row, "since": last.ended, "next_trial": next_trial, "reason": told}
     if now < next_trial:
         return Circuit(state="open", **known)
-    trials = sorted((event.at, event.run_id) for event in events if event.kind == "trial" and event.at >= next_trial)
-    trying = next((run_id for at, run_id in trials if now < at + max(breaker.reset_after, _LEAST)), "")
-    return Circuit(state="half-open", trial=trying, **known)
+    trials = [event for event in events if event.kind == "trial" and event.at >= next_trial]
+    trial = max(trials, key=lambda event: event.at, default=None)
+    due = next_trial if trial is None else trial.at + max(breaker.reset_after, _LEAST)
+    if trial is not None and now < due:
+        return Circuit(state="half-open", trial=trial.run_id, **known)
+    return Circuit(state="half-open", due=due, **known)
 
 
 _LEAST = timedelta(minutes=10)
@@ -104,16 +111,27 @@ def read_circuit(spark: SparkSession, lake: Lake, breaker: CircuitBreaker) -> Ci
 def pass_circuit(spark: SparkSession, lake: Lake, breaker: CircuitBreaker, run: RunInfo) -> Circuit:
     """The state as `run` finds it; ask `stops` whether it may go on.
 
-    Where a trial is due and nobody tries yet, it is this run that does. Backfills, and runs by hand for an interval,
-    are let through unless the breaker says otherwise.
+    Where a trial is due and nobody tries yet, it is this run that does, and of several at the same moment one.
+    Backfills, and runs by hand for an interval, are let through unless the breaker says otherwise.
     """
     if run.in_its_lane and not breaker.backfills:
         return Circuit()
+    return _pass_or_try(spark, lake, "circuit_breaker", breaker, run.run_id)
+
+
+@replanned
+def _pass_or_try(spark: SparkSession, lake: Lake, _: str, breaker: CircuitBreaker, run_id: str) -> Circuit:
+    """A trial's transaction is the moment since when it is due, and Delta takes one of that moment."""
     found = read_circuit(spark, lake, breaker)
-    if found.state != "half-open" or found.trial:
+    if found.due is None:
         return found
-    _append(spark, lake, "trial", run.run_id, "")
+    moment = (found.due - _EPOCH) // timedelta(microseconds=1)
+    stamp = Stamp(f"{lake.pipeline}/circuit", moment, {"pipeline": lake.pipeline, "run": run_id})
+    _append(spark, lake, "trial", run_id, "", stamp)
     return read_circuit(spark, lake, breaker)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def reset_circuit(spark: SparkSession, lake: Lake, run_id: str, reason: str) -> None:
@@ -124,8 +142,8 @@ def reset_circuit(spark: SparkSession, lake: Lake, run_id: str, reason: str) -> 
 def _outcomes(spark: SparkSession, lake: Lake, breaker: CircuitBreaker) -> list[RunOutcome]:
     from pyspark.sql import functions as F
 
-    records = newest_records(spark, lake, stopped=False)
-    if records is None:
+    book = read_book(spark, lake, RUNS)
+    if book is None:
         return []
     limit = F.lit(1.0 if breaker.max_reject_rate is None else breaker.max_reject_rate)
     rate = F.try_divide("rows_rejected", "rows_read")
@@ -133,14 +151,22 @@ def _outcomes(spark: SparkSession, lake: Lake, breaker: CircuitBreaker) -> list[
     wrong = F.when(ended, F.concat_ws(" ", "table", F.concat(F.col("status"), F.lit(":")), "error")).when(
         rate > limit, F.format_string("%s rejected %.2f%% of its rows", "table", rate * 100)
     )
-    rows = (
-        (records if breaker.backfills else records.where(F.col("kind") == F.lit("live")))
-        .groupBy("run_id")
-        .agg(F.max("ended").alias("ended"), F.min(wrong).alias("bad"))
-        .orderBy(F.desc("ended"))
-        .limit(breaker.failures)
-        .collect()
-    )
+
+    def newest_runs(book: DataFrame) -> list[Any]:
+        records = newest_records(book.where(F.col("status") != "stopped"))  # what was cleared is as it was before
+        return (
+            (records if breaker.backfills else records.where(F.col("kind") == F.lit("live")))
+            .groupBy("run_id")
+            .agg(F.max("ended").alias("ended"), F.min(wrong).alias("bad"))
+            .orderBy(F.desc("ended"))
+            .limit(breaker.failures)
+            .collect()
+        )
+
+    def enough(rows: list[Any], since: datetime) -> bool:
+        return len(rows) == breaker.failures and rows[-1]["ended"].astimezone(timezone.utc) >= since
+
+    rows = looking_back(book, newest_runs, enough)
     return [RunOutcome(row["run_id"], row["ended"].astimezone(timezone.utc), _first_line(row["bad"])) for row in rows]
 
 
@@ -159,9 +185,11 @@ def _events(spark: SparkSession, lake: Lake) -> list[Event]:
     return [Event(row["event"], row["at"].astimezone(timezone.utc), row["run_id"], row["reason"]) for row in rows]
 
 
-def _append(spark: SparkSession, lake: Lake, event: str, run_id: str, reason: str) -> None:
+def _append(spark: SparkSession, lake: Lake, event: str, run_id: str, reason: str, stamp: Stamp | None = None) -> None:
+    """By this machine's clock, as the ends of runs are: a trial of one whose clock is behind would count as none."""
     row = {"pipeline": lake.pipeline, "event": event, "run_id": run_id, "reason": reason}
-    append_rows(spark, lake.ops(_BOOK), _COLUMNS, [row], run_id)
+    now = datetime.now(timezone.utc)
+    append_rows(spark, lake.ops(_BOOK), _COLUMNS, [row], run_id, at=now, stamp=stamp)
 
 
 def describe_circuit(circuit: Circuit, breaker: CircuitBreaker) -> str:

@@ -10,7 +10,7 @@ from pydantic import AwareDatetime
 from typing_extensions import Self
 
 from airflow_ingest.lakehouse.model import RowCounts, RunInfo, RunKind, Value
-from airflow_ingest.lakehouse.ops import append_rows, newest, read_book
+from airflow_ingest.lakehouse.ops import append_rows, looking_back, newest, read_book
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 RunStatus = Literal["loaded", "unchanged", "skipped", "held", "failed", "not run", "stopped"]
 BOOK = "runs"
 _COUNTS = tuple(RowCounts.model_fields)
-_COLUMNS = ", ".join(
+COLUMNS = ", ".join(
     [
         "pipeline string",
         "table string",
@@ -100,7 +100,7 @@ def record_runs(spark: SparkSession, lake: Lake, run: RunInfo, records: Iterable
         counts = told.pop("rows")
         told |= {"pipeline": lake.pipeline, "error": record.error[:_LONGEST]}
         rows.append(told | {f"rows_{name}": counts[name] for name in _COUNTS})
-    append_rows(spark, lake.ops(BOOK), _COLUMNS, rows, run.run_id)
+    append_rows(spark, lake.ops(BOOK), COLUMNS, rows, run.run_id)
 
 
 def run_history(spark: SparkSession, lake: Lake, table: str | None = None, *, runs: int = 20) -> list[TableRecord]:
@@ -108,35 +108,29 @@ def run_history(spark: SparkSession, lake: Lake, table: str | None = None, *, ru
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
-    book = newest_records(spark, lake, table)
-    if book is None:
-        return []
-    order = Window.orderBy(F.desc("run_started"), "run_id")
-    of_run = Window.partitionBy("run_id")
-    rows = (
-        book.withColumn("run_started", F.min("started").over(of_run))
-        .withColumn("nth", F.dense_rank().over(order))
-        .where(F.col("nth") <= runs)
-        .orderBy("nth", "table")
-        .collect()
-    )
-    return [_record(row.asDict()) for row in rows]
-
-
-def newest_records(
-    spark: SparkSession, lake: Lake, table: str | None = None, *, stopped: bool = True
-) -> DataFrame | None:
-    """The book's rows of the pipeline, the last one of each run and table; None if nothing was written yet.
-
-    Without `stopped`, a run that was cleared while the circuit was open is as it was before it was stopped.
-    """
-    from pyspark.sql import functions as F
-
     book = read_book(spark, lake, BOOK, table)
     if book is None:
-        return None
-    if not stopped:
-        book = book.where(F.col("status") != "stopped")
+        return []
+
+    def newest_runs(book: DataFrame) -> list[Any]:
+        order = Window.orderBy(F.desc("run_started"), "run_id")
+        return (
+            newest_records(book)
+            .withColumn("run_started", F.min("started").over(Window.partitionBy("run_id")))
+            .withColumn("nth", F.dense_rank().over(order))
+            .where(F.col("nth") <= runs)
+            .orderBy("nth", "table")
+            .collect()
+        )
+
+    def enough(rows: list[Any], since: datetime) -> bool:
+        return bool(rows) and rows[-1]["nth"] == runs and rows[-1]["run_started"].astimezone(timezone.utc) >= since
+
+    return [_record(row.asDict()) for row in looking_back(book, newest_runs, enough)]
+
+
+def newest_records(book: DataFrame) -> DataFrame:
+    """The rows of `book`, the last one of each run and table. A run writes all its tables down at once."""
     return newest(book, "run_id", "table")
 
 

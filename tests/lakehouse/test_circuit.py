@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,20 +21,22 @@ from airflow_ingest.lakehouse import (
     RowCounts,
     RunInfo,
     TableRecord,
+    circuit,
     pass_circuit,
     read_circuit,
     record_runs,
     reset_circuit,
     run_history,
+    runs,
 )
 from airflow_ingest.lakehouse.circuit import Circuit, Event, RunOutcome, circuit_of
+from airflow_ingest.lakehouse.ops import append_rows
+from airflow_ingest.runtime import session
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pyspark.sql import SparkSession
 
-NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
+NOON = datetime.now(timezone.utc).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 BREAKER = CircuitBreaker(failures=3, reset_after=timedelta(minutes=30))
 
@@ -51,6 +58,7 @@ def outcomes(*ends: str) -> list[RunOutcome]:
         pytest.param("xxx", [("trial", 30, "other")], 31, "half-open", True, id="another run tries"),
         pytest.param("xxx", [("trial", 30, "me")], 31, "half-open", False, id="this run tries"),
         pytest.param("xxx", [("trial", 30, "lost")], 61, "half-open", False, id="a trial that is never heard of again"),
+        pytest.param("xxx", [("trial", 30, "lost"), ("trial", 61, "2")], 62, "half-open", True, id="the one after it"),
         pytest.param("xxx", [("trial", -5, "other")], 31, "half-open", False, id="a trial of last time"),
         pytest.param("xxx", [("reset", 1, "by hand")], 2, "closed", False, id="closed by hand"),
         pytest.param("xxx", [("reset", -9, "by hand")], 2, "open", True, id="closed by hand before"),
@@ -135,6 +143,39 @@ def test_runs_open_it_a_trial_keeps_others_out_and_a_hand_closes_it(spark: Spark
 
 
 @pytest.mark.spark
+def test_of_runs_at_the_same_moment_one_tries_also_after_a_trial_that_died(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake, breaker = Lake(str(tmp_path / "lake"), "shop"), CircuitBreaker(failures=1, reset_after=30 * MINUTE)
+    record(spark, lake, "first", ended=NOON, status="failed", error="the source is away")
+    monkeypatch.setattr(circuit, "datetime", clock_at(NOON + 31 * MINUTE))
+    assert pass_circuit(spark, lake, breaker, RunInfo(pipeline="shop", run_id="died")).trial == "died"
+    monkeypatch.setattr(circuit, "datetime", clock_at(NOON + 62 * MINUTE))
+    both, read = Barrier(2), circuit.read_circuit
+
+    def read_together(*args: Any) -> Circuit:
+        found = read(*args)
+        if not found.trial:
+            both.wait(60)  # until both have seen that nobody tries
+        return found
+
+    def stopped(run_id: str) -> str:
+        with session() as own:
+            return pass_circuit(own, lake, breaker, RunInfo(pipeline="shop", run_id=run_id)).stops(run_id)
+
+    monkeypatch.setattr(circuit, "read_circuit", read_together)
+    with ThreadPoolExecutor(2) as pool:
+        passed, kept_out = sorted(pool.map(stopped, ["one", "two"]))
+    assert passed == ""
+    assert re.search(r"first: orders failed: the source is away\. The run (one|two) is trying", kept_out)
+
+
+def clock_at(moment: datetime) -> type[datetime]:
+    """A `datetime` whose `now` is always `moment`."""
+    return type("Clock", (datetime,), {"now": classmethod(lambda cls, zone: moment)})
+
+
+@pytest.mark.spark
 def test_a_bad_run_that_is_cleared_and_stopped_stays_a_bad_run(spark: SparkSession, tmp_path: Path) -> None:
     lake, breaker = Lake(str(tmp_path / "lake"), "shop"), CircuitBreaker(failures=1, reset_after=timedelta(days=9999))
     record(spark, lake, "first", ended=NOON, status="failed", error="lost")
@@ -168,3 +209,23 @@ def test_a_run_that_is_written_down_twice_is_there_once_and_the_newest_come_firs
 def record(spark: SparkSession, lake: Lake, run_id: str, **told: Any) -> None:
     found = TableRecord(table="orders", run_id=run_id, **{"started": NOON, **told})
     record_runs(spark, lake, RunInfo(pipeline=lake.pipeline, run_id=run_id), [found])
+
+
+@pytest.mark.spark
+def test_runs_of_long_ago_are_read_only_where_newer_ones_will_not_do(spark: SparkSession, tmp_path: Path) -> None:
+    lake, breaker = Lake(str(tmp_path / "lake"), "shop"), CircuitBreaker(failures=1, reset_after=30 * MINUTE)
+    now = datetime.now(timezone.utc)
+    then = now - timedelta(days=9)
+    old = {"pipeline": "shop", "table": "orders", "run_id": "old", "kind": "live", "status": "failed", "error": ""}
+    counts = {"started": then, "ended": then, "seconds": 1.0, "attempts": 1}
+    append_rows(spark, lake.ops("runs"), runs.COLUMNS, [{**old, **counts}], "old", at=then)
+    assert [found.run_id for found in run_history(spark, lake, runs=1)] == ["old"]
+    assert read_circuit(spark, lake, breaker).failures == 1
+    record(spark, lake, "new", started=now, ended=now, status="loaded")
+    assert [found.run_id for found in run_history(spark, lake, runs=2)] == ["new", "old"]
+
+    (folder,) = Path(lake.ops("runs")).glob("pipeline=*")
+    shutil.move(min(folder.glob("*.parquet"), key=lambda file: file.stat().st_mtime), tmp_path)
+
+    assert [found.run_id for found in run_history(spark, lake, runs=1)] == ["new"]
+    assert read_circuit(spark, lake, breaker) == Circuit()

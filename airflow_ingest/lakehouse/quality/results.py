@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from typing_extensions import Self
@@ -12,7 +13,7 @@ from typing_extensions import Self
 from airflow_ingest.config import DriftRule, Rule
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.model import Decision, GateOutcome, RuleResult, RunInfo
-from airflow_ingest.lakehouse.ops import append_rows, newest, read_book
+from airflow_ingest.lakehouse.ops import append_rows, looking_back, newest, read_book
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -65,18 +66,24 @@ def past_values(
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
-    lately = Window.partitionBy("rule").orderBy(F.col("at").desc(), "batch")
-    rows = (
-        newest(by_batch(book.where(F.col("rule").isin(*runs))), "rule", "batch")
-        .where((F.col("batch") != own) & (F.col("decision") != "block") & F.col("value").isNotNull())
-        .withColumn("nth", F.row_number().over(lately))
-        .where(F.col("nth") <= max(runs.values()))
-        .select("rule", "nth", "value")
-    )
-    found: dict[str, list[float]] = defaultdict(list)
-    for rule, _, value in sorted(rows.collect()):
-        found[rule].append(value)
-    return found
+    def newest_values(book: DataFrame) -> dict[str, list[float]]:
+        lately = Window.partitionBy("rule").orderBy(F.col("at").desc(), "batch")
+        rows = (
+            newest(by_batch(book.where(F.col("rule").isin(*runs))), "rule", "batch")
+            .where((F.col("batch") != own) & (F.col("decision") != "block") & F.col("value").isNotNull())
+            .withColumn("nth", F.row_number().over(lately))
+            .where(F.col("nth") <= max(runs.values()))
+            .select("rule", "nth", "value")
+        )
+        found: dict[str, list[float]] = defaultdict(list)
+        for rule, _, value in sorted(rows.collect()):
+            found[rule].append(value)
+        return found
+
+    def enough(found: dict[str, list[float]], _: datetime) -> bool:
+        return all(len(found[rule]) >= wanted for rule, wanted in runs.items())
+
+    return looking_back(book, newest_values, enough)
 
 
 def by_batch(book: DataFrame) -> DataFrame:

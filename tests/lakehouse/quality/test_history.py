@@ -25,12 +25,12 @@ def test_the_newest_judgement_of_a_table_says_which_rules_it_has_and_repeats_cou
     judged("orders", "b", small=3)
     judged("others", "a", small=1, gone=2)
 
-    found = quality_history(bench.spark, bench.lake)
+    found = quality_history(bench.spark, bench.lake, ["orders", "others"])
 
     assert [(rule.table, rule.rule, [point.failing for point in rule.points]) for rule in found] == [
         ("orders", "small", [5, 3]),
         ("others", "gone", [2]),
         ("others", "small", [1]),
     ]
-    (newest,) = quality_history(bench.spark, bench.lake, "orders", runs=1)
+    (newest,) = quality_history(bench.spark, bench.lake, ["orders"], runs=1)
     assert [point.measure for point in newest.points] == [0.3]
