@@ -77,13 +77,13 @@ def replay_dlq(
         total = total.model_copy(update=_waiting(spark, lake, name, part))
         goal = total.open if limit is None else min(limit, total.open)
         while total.tried < goal:
-            left = goal - total.tried
-            found = _replay_part(spark, lake, name, part, left if dry_run else min(batch_size, left))
+            seen = total.tried if dry_run else 0  # a dry run marks none
+            found = _replay_part(spark, lake, name, part, seen, min(batch_size, goal - total.tried))
+            if not found.tried:  # none are left: somebody else closed them meanwhile
+                break
             total = total.plus(found)
             if progress is not None:
                 progress(total)
-            if dry_run or not found.tried:  # none are left: somebody else closed them meanwhile
-                break
     return total.model_copy(update={"seconds": time.monotonic() - started})
 
 
@@ -122,11 +122,11 @@ class _Part:
 
 
 @replanned
-def _replay_part(spark: SparkSession, lake: Lake, name: str, part: _Part, size: int) -> ReplayResult:
-    """Tries the oldest `size` letters that have not been tried."""
+def _replay_part(spark: SparkSession, lake: Lake, name: str, part: _Part, seen: int, size: int) -> ReplayResult:
+    """Tries the oldest `size` letters that have not been tried, but for the `seen` oldest of all."""
     version = history(spark, lake.dlq(name), 1)[0].version
     rows = spark.read.format("delta").option("versionAsOf", version).load(lake.dlq(name))
-    letters = part.letters(rows).where(~part.waits()).orderBy("batch_order", "id").limit(size)
+    letters = part.letters(rows).where(~part.waits()).orderBy("batch_order", "id").offset(seen).limit(size)
     letters = checkpointed(letters)  # they are judged and marked
     lookups = Lookups.of(spark, lake, part.table)
     with judging(spark):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from airflow_ingest.lakehouse import (
@@ -66,10 +68,13 @@ def test_a_batch_that_is_merged_again_after_a_replay_has_each_row_once(bench: Wo
 
 
 @pytest.mark.slow
-def test_a_dry_run_counts_and_changes_nothing(bench: Workbench) -> None:
+def test_a_dry_run_goes_in_parts_too_and_changes_nothing(bench: Workbench) -> None:
     bench.load(csv_table(), bench.write("x.csv", BAD_DAY))
-    result = replay_dlq(bench.spark, bench.lake, "orders", csv_table(), run(9), fix={"amount": "'1'"}, dry_run=True)
-    assert (result.tried, result.replayed) == (3, 2)
+    told: list[ReplayResult] = []
+    how: Any = {"fix": {"amount": "'1'"}, "dry_run": True, "batch_size": 1, "progress": told.append}
+    result = replay_dlq(bench.spark, bench.lake, "orders", csv_table(), run(9), **how)
+    assert (result.tried, result.replayed, result.reasons) == (3, 2, {"malformed": 1})
+    assert [part.tried for part in told] == [1, 2, 3]
     assert bench.rows(bench.lake.silver("orders"), "id") == [(2,)]
     assert {row[0] for row in bench.rows(bench.lake.dlq("orders"), "status")} == {"open"}
 

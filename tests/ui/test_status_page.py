@@ -186,10 +186,13 @@ def test_nobody_sees_more_than_airflow_lets_them(
 
     commit(session, bazaar(), MadeDag("secret", ["plans"], [MadeRun({"plans": record()})]))
     assert "plans" in page_of(login)
-    assert login(None).get("/status").status_code == 401
+    report = "/quality/bazaar/orders.quality_gate"
+    assert [login(None).get(page).status_code for page in ("/status", report)] == [401, 401]
     with monkeypatch.context() as without_rights:
         without_rights.setattr(SimpleAuthManager, "is_authorized_dag", lambda *_, **__: False)
         assert login("viewer").get("/status").status_code == 403
+        assert login("viewer").get(report).status_code == 403
+    assert login("viewer").get(report).status_code == 200
     monkeypatch.setattr(SimpleAuthManager, "get_authorized_dag_ids", lambda *_, **__: {"bazaar"})
     page = page_of(login)
     assert "orders" in page
