@@ -8,14 +8,23 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField
 
-from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ID, PROCESSING_DATE, RECORD_HASH, batch_predicate
-from airflow_ingest.lakehouse.commits import Stamp, highest_of, merge_from
+from airflow_ingest.lakehouse.bronze import (
+    AUDIT_COLUMNS,
+    BATCH_ID,
+    BATCH_ORDER,
+    PROCESSING_DATE,
+    RECORD_HASH,
+    batch_predicate,
+)
+from airflow_ingest.lakehouse.checkpoints import checkpointed
+from airflow_ingest.lakehouse.commits import Stamp, highest_of, merge_from, written
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import Commit, own_history, told
 from airflow_ingest.lakehouse.model import Batch, RunInfo
 from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE, SOURCE_POSITION
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.sql import table as sql_table
+from airflow_ingest.lakehouse.tables import ensure
 
 STATUS_OPEN = "open"
 STATUS_REPLAYED = "replayed"
@@ -30,6 +39,7 @@ ORDINAL = "__ordinal"
 
 _ID = "__letter_id"
 _FIXED = "__fixed"
+_GENERATION = "__generation"
 _LETTERS_VIEW = "ingest_dlq_letters"
 
 
@@ -62,13 +72,32 @@ def dead_letters(judged: DataFrame, batch: Batch, run: RunInfo, rule_version: st
     `payload` is the source's row as JSON; a malformed line is kept as its raw text in `raw`. A row of which a function
     made several has one letter, with all their reasons. The other columns are told of at `lakehouse.letters.Letter`.
     """
+    placed = judged.withColumns(
+        {
+            PROCESSING_DATE: F.lit(batch.processing_date),
+            BATCH_ORDER: F.lit(batch.order),
+            _GENERATION: F.lit(batch.generation),
+        }
+    )
+    return _letters(placed, batch.table, run, rule_version)
+
+
+def letters_beside(judged: DataFrame, table: str, run: RunInfo, rule_version: str) -> DataFrame:
+    """`dead_letters` of rows of several batches, which have their `_processing_date` beside them.
+
+    Of which generation of its batch a row is, bronze does not say: they have none (0), and so are no held batch's.
+    """
+    return _letters(judged.withColumn(_GENERATION, F.lit(0).cast("bigint")), table, run, rule_version)
+
+
+def _letters(judged: DataFrame, table: str, run: RunInfo, rule_version: str) -> DataFrame:
     from airflow_ingest.lakehouse.silver.judged import ERRORS, SOURCE
 
     letters = judged.where(f"size({ERRORS}) > 0").select(
-        (F.col(_ID) if _ID in judged.columns else _letter_id(judged, batch.table)).alias("id"),
+        (F.col(_ID) if _ID in judged.columns else _letter_id(judged, table)).alias("id"),
         F.col(BATCH_ID),
-        F.lit(batch.processing_date).alias(PROCESSING_DATE),
-        F.lit(batch.generation).alias("generation"),
+        F.col(PROCESSING_DATE),
+        F.col(_GENERATION).alias("generation"),
         F.to_json(F.col(SOURCE)).alias("payload"),
         F.col(f"{SOURCE}.{CORRUPT_RECORD}").alias("raw"),
         F.col(ERRORS).alias("reasons"),
@@ -78,7 +107,7 @@ def dead_letters(judged: DataFrame, batch: Batch, run: RunInfo, rule_version: st
         F.lit(run.run_id).alias("run_id"),
         F.lit(rule_version).alias("rule_version"),
         F.current_timestamp().alias("rejected_at"),
-        F.lit(batch.order).alias("batch_order"),
+        F.col(BATCH_ORDER).alias("batch_order"),
         F.lit(0).alias("attempts"),
         F.lit(STATUS_OPEN).alias("status"),
         F.lit(None).cast("string").alias("fixed"),
@@ -124,6 +153,30 @@ def merge_letters(
         f"WHEN NOT MATCHED BY SOURCE AND {mine} AND t.status <> '{STATUS_SUPERSEDED}' THEN UPDATE SET {superseded}"
     )
     merge_from(spark, letters.unionByName(accepted, allowMissingColumns=True), _LETTERS_VIEW, statement, stamp)
+
+
+def add_letters(spark: SparkSession, lake: Lake, name: str, letters: DataFrame, run: RunInfo) -> int:
+    """Opens those of `letters` that are neither open nor discarded, in one commit; returns how many those were.
+
+    Doing it again changes nothing.
+    """
+    path = lake.dlq(name)
+    ensure(spark, lake, path, letters, columns=(), partition_by=(PROCESSING_DATE,))
+    known = spark.read.format("delta").load(path).where(F.col("status").isin(STATUS_OPEN, STATUS_DISCARDED))
+    letters = checkpointed(letters.join(known.select("id"), "id", "left_anti"))
+    if letters.isEmpty():
+        return 0
+    again = ", ".join(f"{column} = s.{column}" for column in ("reasons", "run_id", "rule_version"))
+    statement = (
+        f"MERGE INTO {sql_table(path)} AS t USING {_LETTERS_VIEW} AS s ON t.id = s.id "
+        f"WHEN MATCHED AND t.status IN ('{STATUS_REPLAYED}', '{STATUS_SUPERSEDED}') THEN UPDATE SET {again}, "
+        f"status = '{STATUS_OPEN}', closed_by = NULL, closed_at = NULL "
+        "WHEN NOT MATCHED THEN INSERT *"
+    )
+    stamp = letters_stamp(spark, lake, name, run, "rejected")
+    merge_from(spark, letters, _LETTERS_VIEW, statement, stamp)
+    metrics = written(spark, path, stamp).metrics
+    return sum(int(metrics.get(f"numTargetRows{what}", 0)) for what in ("Inserted", "Updated"))
 
 
 def letters_stamp(spark: SparkSession, lake: Lake, name: str, run: RunInfo, what: str, *, fixes: bool = False) -> Stamp:

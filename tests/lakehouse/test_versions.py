@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from airflow_ingest.lakehouse import plan_table, replay_dlq
-from airflow_ingest.lakehouse.silver import load
+from airflow_ingest.lakehouse.silver import derivation
 from tests.lakehouse.conftest import Workbench, csv_table, run
 
 pytestmark = pytest.mark.spark
@@ -48,7 +48,7 @@ def test_days_in_their_order_and_repeated_rows_do_not_read_bronze_again(
     def refuse(*_: Any, **__: Any) -> None:
         raise AssertionError("bronze was read again")
 
-    monkeypatch.setattr(load, "derived_rows", refuse)
+    monkeypatch.setattr(derivation, "read_bronze", refuse)
     bench.load(table(), day(bench, 1, "1,10,a,2026-01-01", "2,20,b,2026-01-01"), day=1)
     second = bench.load(
         table(), day(bench, 2, "1,11,c,2026-01-02", "1,12,d,2026-01-03", "2,20,b,2026-01-01", "3,30,,2026-01-02"), day=2

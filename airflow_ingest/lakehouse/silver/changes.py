@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame
@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from airflow_ingest.config import Silver
 from airflow_ingest.lakehouse.model import RowCounts
+from airflow_ingest.lakehouse.silver.derivation import Derivation
 from airflow_ingest.lakehouse.silver.earlier import NEVER, Earlier
 from airflow_ingest.lakehouse.silver.tombstones import Tombstones
 from airflow_ingest.lakehouse.sql import quote
@@ -26,7 +27,7 @@ class Changes:
 
     - `rows`: see `published_rows`; `columns` are silver's among theirs
     - `table`: silver as it is; `within` holds for all its rows of the changes' keys, where that is known
-    - `derive` gives all changes that bronze holds; it is asked where that of the batch alone does not do
+    - `derivation`: all changes that bronze holds; it is asked where those of the batch alone do not do
     - `earlier`: the keys that the batch had when it was loaded before
     """
 
@@ -35,7 +36,7 @@ class Changes:
     rows: DataFrame
     table: DataFrame
     tombstones: Tombstones | None
-    derive: Callable[[], DataFrame]
+    derivation: Derivation
     earlier: Earlier = NEVER
     within: str | None = None
 
@@ -66,7 +67,7 @@ class Changes:
         """The keys to be worked out from all changes, as the batch is loaded again; None if it is not."""
         own = self.rows.select(*self.keys)
         if self.earlier.unknown:
-            every = self.table.select(*self.keys).unionByName(self.derive().select(*self.keys))
+            every = self.table.select(*self.keys).unionByName(self.derivation.everything().select(*self.keys))
             return every.unionByName(own).distinct()
         return None if self.earlier.keys is None else own.unionByName(self.earlier.keys).distinct()
 

@@ -17,11 +17,12 @@ from airflow_ingest.lakehouse.model import Batch, GateOutcome, PartitionRange, R
 from airflow_ingest.lakehouse.progress import DERIVED, Progress
 from airflow_ingest.lakehouse.silver.account import ACCOUNT, Account, Retracted, left_alone
 from airflow_ingest.lakehouse.silver.changes import Changes
+from airflow_ingest.lakehouse.silver.derivation import Derivation
 from airflow_ingest.lakehouse.silver.earlier import NEVER, Earlier, earlier_keys
 from airflow_ingest.lakehouse.silver.judged import silver_of
 from airflow_ingest.lakehouse.silver.lookups import Lookups
 from airflow_ingest.lakehouse.silver.regions import REGION, Region
-from airflow_ingest.lakehouse.silver.retraction import derived_rows, retraction
+from airflow_ingest.lakehouse.silver.retraction import retraction
 from airflow_ingest.lakehouse.silver.statement import SOURCE_VIEW, Merge, Redo, pruning, without_repartitioning
 from airflow_ingest.lakehouse.silver.tombstones import Tombstones
 from airflow_ingest.lakehouse.silver.working_out import merge_outcome, worked_out
@@ -130,7 +131,7 @@ class Load:
                 rows,
                 self.spark.read.format("delta").option("versionAsOf", before).load(self._path),
                 tombstones,
-                lambda: derived_rows(
+                Derivation(
                     self.spark,
                     self.lake,
                     self.table,
@@ -138,7 +139,7 @@ class Load:
                     progress,
                     self.run,
                     self.lookups,
-                    batch=self.batch,
+                    self.batch,
                 ),
                 self._with_buried(earlier, tombstones),
                 within=pruning(self._ranges),

@@ -17,12 +17,13 @@ from airflow_ingest.lakehouse.model import Batch, GateOutcome, RunInfo
 from airflow_ingest.lakehouse.progress import Progress, progress_of
 from airflow_ingest.lakehouse.silver.account import Account, left_alone
 from airflow_ingest.lakehouse.silver.changes import Changes
+from airflow_ingest.lakehouse.silver.derivation import Derivation
 from airflow_ingest.lakehouse.silver.earlier import NEVER, earlier_keys
 from airflow_ingest.lakehouse.silver.identity import check_identity
 from airflow_ingest.lakehouse.silver.judged import Judged, published_rows, silver_of
 from airflow_ingest.lakehouse.silver.lookups import Lookups
 from airflow_ingest.lakehouse.silver.regions import Region
-from airflow_ingest.lakehouse.silver.retraction import derived_rows, retraction
+from airflow_ingest.lakehouse.silver.retraction import retraction
 from airflow_ingest.lakehouse.silver.statement import SOURCE_VIEW, Merge, Redo, pruning
 from airflow_ingest.lakehouse.silver.tombstones import Tombstones
 from airflow_ingest.lakehouse.silver.working_out import shaped, worked_out
@@ -88,7 +89,7 @@ class Preview:
                 self._rows,
                 self._target if self._commits else self._shaped.limit(0),
                 self._tombstones,
-                self._derived,
+                self._derivation,
                 earlier,
                 within=pruning(ranges),
             )
@@ -135,8 +136,9 @@ class Preview:
     def _held(self, statement: str) -> Mapping[str, Any]:
         return {"status": "hold", "reason": "; ".join(self.gate.reasons), "statement": statement}
 
-    def _derived(self) -> DataFrame:
-        return derived_rows(
+    @property
+    def _derivation(self) -> Derivation:
+        return Derivation(
             self.spark,
             self.lake,
             self.table,
@@ -144,8 +146,8 @@ class Preview:
             self._progress,
             self.run,
             self.lookups,
-            batch=self._batch,
-            planned=self.planned,
+            self._batch,
+            self.planned,
         )
 
     @property

@@ -15,11 +15,11 @@ from airflow_ingest.lakehouse.log import history, in_effect, own_history, told
 from airflow_ingest.lakehouse.model import RunInfo
 from airflow_ingest.lakehouse.progress import progress_of
 from airflow_ingest.lakehouse.silver.changes import Changes
+from airflow_ingest.lakehouse.silver.derivation import Derivation
 from airflow_ingest.lakehouse.silver.identity import IDENTITY, SHAPE
 from airflow_ingest.lakehouse.silver.judged import Judged, published_rows, silver_of
 from airflow_ingest.lakehouse.silver.load import merge_rows, others_between
 from airflow_ingest.lakehouse.silver.lookups import Lookups
-from airflow_ingest.lakehouse.silver.retraction import derived_rows
 from airflow_ingest.lakehouse.silver.tombstones import Tombstones, tombstones_path
 from airflow_ingest.lakehouse.silver.working_out import merge_outcome, shaped, worked_out
 from airflow_ingest.lakehouse.tables import ensure
@@ -87,7 +87,7 @@ class Replayed:
                 rows,
                 self.spark.read.format("delta").option("versionAsOf", before).load(self._path),
                 tombstones,
-                lambda: derived_rows(
+                Derivation(
                     self.spark, self.lake, self.table, self.name, progress, self.run, self.lookups, beside=beside
                 ),
             )

@@ -7,21 +7,21 @@ key is derived again from all of them. Only here may the cost exceed the batch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from airflow_ingest.config import Silver, Table
-from airflow_ingest.lakehouse.bronze import BATCH_ID, read_bronze
+from airflow_ingest.lakehouse.bronze import BATCH_ID
 from airflow_ingest.lakehouse.checkpoints import checkpointed
-from airflow_ingest.lakehouse.dlq import with_fixes
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import history
 from airflow_ingest.lakehouse.model import Batch, RunInfo
 from airflow_ingest.lakehouse.progress import Progress
 from airflow_ingest.lakehouse.silver.account import Retracted
-from airflow_ingest.lakehouse.silver.judged import Judged, judge_rows, published_rows, silver_of
+from airflow_ingest.lakehouse.silver.derivation import Derivation
+from airflow_ingest.lakehouse.silver.judged import silver_of
 from airflow_ingest.lakehouse.silver.lookups import Lookups
 from airflow_ingest.lakehouse.silver.rows import ALIVE, DEAD, DELETION, INGESTED_AT, SEQUENCE, same_key, wins
 from airflow_ingest.lakehouse.silver.tombstones import Tombstones
@@ -79,8 +79,8 @@ def retraction(
     found = lost.agg(F.count(F.lit(1)), F.count_if(F.col(_RESTATED)), F.count_if(F.col(_MINE))).collect()[0]
     if not found[0]:
         return None
-    derived = derived_rows(spark, lake, table, batch.table, progress, run, lookups, batch=batch, planned=planned)
-    derived = checkpointed(derived.join(lost.select(*map(quote, keys)), list(keys), "left_semi"))
+    derived = Derivation(spark, lake, table, batch.table, progress, run, lookups, batch, planned).of(lost)
+    derived = checkpointed(derived)
     account = Retracted(lost=found[0], restated=found[1], mine=found[2], **_won(derived, lost, keys, batch))
     return Retraction(tuple(keys), lost, derived, account)
 
@@ -130,31 +130,3 @@ def _won(derived: DataFrame, lost: DataFrame, keys: list[str], batch: Batch) -> 
     joined = lost.alias("t").join(derived.alias("s"), keys, "left")
     counts = [F.count_if(F.coalesce(F.expr(sql), F.lit(False))).alias(name) for name, sql in conditions.items()]
     return {name: int(value) for name, value in joined.agg(*counts).collect()[0].asDict().items()}
-
-
-def derived_rows(
-    spark: SparkSession,
-    lake: Lake,
-    table: Table,
-    name: str,
-    progress: Progress,
-    run: RunInfo,
-    lookups: Lookups,
-    *,
-    batch: Batch | None = None,
-    planned: DataFrame | None = None,
-    beside: Judged | None = None,
-) -> DataFrame:
-    """What the batches publish that silver has taken, `batch` among them, and rows `beside`: see `published_rows`."""
-    own = batch.id if batch else ""
-    left_out = [other.id for other in progress.behind if other.id != own]
-    bronze = read_bronze(spark, lake, name, progress.bronze)
-    if left_out:
-        bronze = bronze.where(~F.col(BATCH_ID).isin(left_out))
-    if planned is not None:
-        others = bronze.where(F.col(BATCH_ID) != F.lit(own))
-        bronze = others.unionByName(planned, allowMissingColumns=True)
-    judged = judge_rows(with_fixes(spark, lake, name, bronze), table, lookups)
-    if beside is not None:
-        judged = replace(judged, rows=judged.rows.unionByName(beside.rows, allowMissingColumns=True))
-    return published_rows(judged, run)

@@ -62,7 +62,7 @@ def states_of(given: Changes) -> Outcome:
         late = None
     news = given.rows
     if late is not None:
-        anew = given.derive().join(late, keys, "left_semi")
+        anew = given.derivation.of(late)
         news = checkpointed(news.join(late, keys, "left_anti").unionByName(anew, allowMissingColumns=True))
     made = checkpointed(_made(given, news, existing, graves, late))
     deletions = news.where(F.col(NEWEST_DELETION).isNotNull()).withColumns(

@@ -50,7 +50,7 @@ def history_of(given: Changes) -> Outcome:
     stand_ins = current.join(ahead.select(*names).distinct(), keys, "left_semi")
     everything = ahead.unionByName(stand_ins.withColumn(_SINCE, F.col(VALID_FROM)), allowMissingColumns=True)
     if is_late:
-        derived = given.derive().unionByName(changes).join(late, keys, "left_semi")
+        derived = given.derivation.of(late).unionByName(changes.join(late, keys, "left_semi"))
         everything = everything.unionByName(derived, allowMissingColumns=True)
     everything = checkpointed(everything)
     made = checkpointed(_versions(everything, silver, columns))
