@@ -155,10 +155,10 @@ def test_a_replayed_letter_takes_its_place_among_the_changes(of: Table, bench: W
 
 
 @pytest.mark.slow
-def test_a_deletion_is_forgotten_once_it_is_older_than_the_retention(bench: Workbench) -> None:
-    load(bench, SOFT, 1, "D,5,1,,")
+def test_a_forgotten_deletion_is_known_still_where_its_row_stays(bench: Workbench) -> None:
+    load(bench, SOFT, 1, "D,5,1,,", "I,1,2,20,", "D,5,2,,", "I,1,3,30,", "D,5,3,,")
     path = "ops.tombstones/orders"
-    for retention, forgotten in (("1d", 0), ("1s", 1), ("1s", 0)):
+    for retention, forgotten in (("1d", 0), ("1s", 3), ("1s", 0)):
         of = table(deletes="soft", tombstone_retention=retention)
         assert of.silver
         target = Target(table=path, forget_after=of.silver.tombstone_retention)
@@ -167,8 +167,12 @@ def test_a_deletion_is_forgotten_once_it_is_older_than_the_retention(bench: Work
         assert dry
         assert done
         assert (dry.forgotten, done.forgotten) == (forgotten, forgotten)
-        assert [text.startswith("DELETE") for text in dry.statements[:1]] == [True] * forgotten
-    assert load(bench, SOFT, 2, "I,4,1,40,") == {"inserted": 1}
+        assert [text.startswith("DELETE") for text in dry.statements[:1]] == [True] * bool(forgotten)
+    changes = ("I,4,1,40,", "I,1,2,20,", "U,4,3,34,")
+    assert load(bench, SOFT, 2, *changes) == {"inserted": 1, "superseded": 2}
+    assert soft(bench) == [(1, 40, "there"), (2, 20, "deleted"), (3, 34, "deleted")]
+    assert load(bench, SOFT, 3, "U,6,2,26,") == {"inserted": 1}
+    assert soft(bench) == [(1, 40, "there"), (2, 26, "there"), (3, 34, "deleted")]
 
 
 @pytest.mark.slow

@@ -115,3 +115,13 @@ def test_a_replayed_change_takes_its_place_in_time(bench: Workbench) -> None:
     assert versions(bench) == [(1, 10, "a", 1, 2), (1, 11, "b", 2, 3), (1, 12, "c", 3, None)]
     bench.load(table(), str(bench.landing / "1.csv"), day=1)
     assert versions(bench) == [(1, 10, "a", 1, 2), (1, 11, "b", 2, 3), (1, 12, "c", 3, None)]
+
+
+@pytest.mark.slow
+def test_a_forgotten_deletion_still_ends_the_version_before_it(bench: Workbench) -> None:
+    deleting = table(delete_when="note = 'gone'")
+    bench.load(deleting, day(bench, 1, "1,10,a,2026-01-01", "1,,gone,2026-01-05"), day=1)
+    bench.spark.sql(f"DELETE FROM delta.`{bench.lake.ops('tombstones/orders')}`").collect()
+    late = bench.load(deleting, day(bench, 2, "1,11,late,2026-01-03"), day=2)
+    assert (late.rows.inserted, late.rows.unaccounted) == (1, 0)
+    assert versions(bench) == [(1, 10, "a", 1, 3), (1, 11, "late", 3, 5)]

@@ -5,13 +5,15 @@ it. With `ignore_null_updates` a value that is NULL in that change is the one be
 key's row follows from its changes alone, in whatever order these come:
 
 - changes newer than all that is known of their key go on from its row
-- where a partial one comes late, or a batch is loaded again, the key's row is made anew from all changes in bronze
+- where a partial one comes late, or a batch is loaded again, or a row is deleted since nobody knows when (its tombstone
+  is forgotten), the key's row is made anew from all changes in bronze
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -93,17 +95,29 @@ def _graves(given: Changes) -> DataFrame | None:
 
 def _late(given: Changes, existing: DataFrame, graves: DataFrame | None) -> DataFrame | None:
     """The keys to be made anew; None if there are none."""
-    again = given.again_keys()
-    if not given.silver.partial:
-        return again
+    found = [keys for keys in (given.again_keys(), _forgotten(given, existing, graves)) if keys is not None]
+    if given.silver.partial:
+        found.append(_out_of_order(given, existing, graves))
+    return reduce(DataFrame.unionByName, found) if found else None
+
+
+def _forgotten(given: Changes, existing: DataFrame, graves: DataFrame | None) -> DataFrame | None:
+    """The keys whose row is softly deleted, and that have no tombstone any more."""
+    if not given.silver.soft:
+        return None
+    deleted = existing.where(F.col(DELETED_AT).isNotNull()).select(*given.keys)
+    return deleted if graves is None else deleted.join(graves, given.silver.keys, "left_anti")
+
+
+def _out_of_order(given: Changes, existing: DataFrame, graves: DataFrame | None) -> DataFrame:
+    """The keys of which something as new as one of the changes is known."""
     known = existing.select(*given.keys, F.col(SEQUENCE).alias(_KNOWN))
     changes = given.rows.select(*given.keys, SINCE).join(known, given.silver.keys, "left")
     late = F.coalesce(F.col(_KNOWN) >= F.col(SINCE), F.lit(False))
     if graves is not None:
         changes = changes.join(graves, given.silver.keys, "left")
         late = late | F.coalesce(F.col(f"{_GRAVE}.sequence") >= F.col(SINCE), F.lit(False))
-    found = changes.where(late).select(*given.keys)
-    return found if again is None else found.unionByName(again)
+    return changes.where(late).select(*given.keys)
 
 
 def _made(

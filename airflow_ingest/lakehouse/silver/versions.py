@@ -42,7 +42,7 @@ def history_of(given: Changes) -> Outcome:
     current = existing.where(F.col(CURRENT))
     graves = _graves(given.tombstones, keys)
     fresh = _unknown(changes, current, graves, silver, columns)
-    late = _late(fresh, current, graves, keys)
+    late = _late(fresh, existing, graves, keys)
     again = given.again_keys()
     late = checkpointed((late if again is None else late.unionByName(again)).distinct())
     is_late = not late.isEmpty()
@@ -99,10 +99,14 @@ def _unknown(
     return joined.select(*(quote(name) for name in changes.columns))
 
 
-def _late(changes: DataFrame, current: DataFrame, graves: DataFrame | None, keys: Sequence[str]) -> DataFrame:
-    """The keys of which something as new as one of `changes` is known."""
+def _late(changes: DataFrame, existing: DataFrame, graves: DataFrame | None, keys: Sequence[str]) -> DataFrame:
+    """The keys of which something as new as one of `changes` is known.
+
+    A version says itself when it ended: tombstones tell of keys that never had one, and may be forgotten.
+    """
     names = [quote(key) for key in keys]
-    joined = changes.join(current.select(*names, F.col(_MOMENT).alias(_KNOWN)), list(keys), "left")
+    last = existing.groupBy(*names).agg(F.max(F.coalesce(VALID_TO, _MOMENT)).alias(_KNOWN))
+    joined = changes.join(last, list(keys), "left")
     late = F.col(_KNOWN) >= F.col(_MOMENT)
     if graves is not None:
         joined = joined.join(graves, list(keys), "left")
