@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from airflow_ingest.lakehouse.casts import is_nested, lost_inside
+
 if TYPE_CHECKING:
     from sqlglot import exp
 
@@ -25,17 +27,22 @@ _ARITHMETIC = {
     "Div": "try_divide",
     "Mod": "try_mod",
 }
+_NULL_SAFE = frozenset({"NullSafeEQ", "NullSafeNEQ", "EqualNull"})
 _STRICT = frozenset({"IntDiv", "Neg", "EQ", "NEQ", "GT", "GTE", "LT", "LTE", "Between", "In"})
+_TYPES = frozenset({"bigint", "decimal", "smallint", "tinyint"})
+"""Casts by a function that sqlglot takes for any other."""
 _STRICT_FUNCTIONS = frozenset(
     """
-    abs add_months bigint bround ceil ceiling conv date_add date_format date_from_parts date_from_unix_date date_part
-    date_sub date_trunc datediff datepart day dayofmonth dayofweek dayofyear decimal exp extract factorial floor
-    from_unixtime from_utc_timestamp hour last_day left ln log log1p lpad make_date make_dt_interval make_interval
-    make_timestamp make_timestamp_ltz make_timestamp_ntz make_ym_interval minute month months_between next_day pmod
-    power quarter repeat right round rpad second sign smallint sqrt substr substring timestamp_micros timestamp_millis
-    timestamp_seconds timestampdiff tinyint to_date to_number to_timestamp to_timestamp_ltz to_timestamp_ntz
-    to_unix_timestamp to_utc_timestamp trunc unbase64 unhex unix_micros unix_millis unix_seconds unix_timestamp
-    weekday weekofyear year
+    abs acos acosh add_months asin asinh atan atan2 atanh bin bround cbrt ceil ceiling char chr conv cos cosh cot
+    csc date_add date_format date_from_parts date_from_unix_date date_part date_sub date_trunc datediff datepart day
+    dayname dayofmonth dayofweek dayofyear degrees exp expm1 extract factorial floor from_unixtime
+    from_utc_timestamp hour hypot last_day left ln log log1p lpad make_date make_dt_interval make_interval
+    make_timestamp make_timestamp_ltz make_timestamp_ntz make_ym_interval minute month monthname months_between nanvl
+    next_day overlay pmod positive power quarter radians repeat right rint round rpad sec second shiftleft shiftright
+    shiftrightunsigned sign sin sinh slice split_part sqrt substr substring substring_index tan tanh
+    timestamp_micros timestamp_millis timestamp_seconds timestampdiff to_char to_date to_number to_timestamp
+    to_timestamp_ltz to_timestamp_ntz to_unix_timestamp to_utc_timestamp to_varchar trunc unbase64 unhex unix_micros
+    unix_millis unix_seconds unix_timestamp weekday weekofyear width_bucket year
     """.split()  # noqa: SIM905
 )
 """They have NULL for a NULL, and for what they cannot take; so have the operators in `_STRICT`."""
@@ -58,10 +65,16 @@ _OF_EACH_ITEM = {
     "map_zip_with": "map_values(map_zip_with({others}, {each}))",
 }
 """Functions that take a lambda: an array of what `each`, another lambda with the same parameters, gives."""
+_KEYS = {
+    "DOUBLE": "tinyint|smallint|int|bigint|float|double|decimal",
+    "TIMESTAMP": "date|timestamp",
+    "BOOLEAN": "boolean",
+}
+"""Types of a map's keys, each with one that takes all texts that they take."""
 _NESTED = re.compile(r"(struct|array|map)\s*<", re.I)
 _CORRUPT = "_corrupt_record"
 """Where Spark's reader of JSON puts a text that it could not take."""
-_FOLDS = frozenset({"aggregate", "reduce"})
+_GATHERED = "__gathered"
 
 
 @dataclass(frozen=True)
@@ -133,12 +146,14 @@ def _parse(expression: str) -> exp.Expr:
 
 
 def _losses(node: exp.Expr) -> Iterator[Loss]:
+    from sqlglot import exp
+
     if loss := _own(node):
         yield loss
     for child, reached in _parts(node):
         for loss in _losses(child):
             yield Loss(f"({' AND '.join([*reached, loss.condition])})", loss.sql) if reached else loss
-    yield from _of_each_item(node)
+    yield from _in_a_fold(node) if isinstance(node, exp.Reduce) else _of_each_item(node)
 
 
 def _own(node: exp.Expr) -> Loss | None:
@@ -147,17 +162,52 @@ def _own(node: exp.Expr) -> Loss | None:
 
     kind = type(node).__name__
     if kind == "Cast":
-        return _loses(node, [node.this], f"try_cast({_sql(node.this)} AS {_sql(node.args['to'])})")
-    if kind in (*_ARITHMETIC, *_STRICT) and (node.find(exp.Identifier) is None or node.find(exp.Query)):
+        return _cast(node)
+    if kind in (*_ARITHMETIC, *_NULL_SAFE, *_STRICT) and (node.find(exp.Identifier) is None or node.find(exp.Query)):
         return None
     if kind in _ARITHMETIC and isinstance(node, exp.Binary):
         operands = [node.left, node.right]
         return _loses(node, operands, f"{_ARITHMETIC[kind]}({_sql(node.left)}, {_sql(node.right)})")
+    if kind in _NULL_SAFE:
+        return _null_safe(node)
+    if kind == "IsNan":
+        return _loses(node, [node.this], f"({_sql(node.this)}) + 0D")
+    if isinstance(node, exp.Bracket):
+        return _key(node)
     if kind == "FromJson":
         return _broken_json(node)
+    if _function_name(node) in _TYPES:
+        (value,) = node.expressions
+        return _loses(node, [value], f"try_cast({_sql(value)} AS {_function_name(node)})")
     if kind in _STRICT or _function_name(node) in _STRICT_FUNCTIONS:
         return _loses(node, [_as_written(part) for part in node.iter_expressions() if type(part).__name__ != "Var"])
     return None
+
+
+def _cast(node: exp.Expr) -> Loss:
+    whole = _loses(node, [node.this], f"try_cast({_sql(node.this)} AS {_sql(node.args['to'])})")
+    if not is_nested(node.args["to"]):
+        return whole
+    return Loss(f"({whole.condition} OR {lost_inside(_sql(node.this), node.args['to'])})", whole.sql)
+
+
+def _null_safe(node: exp.Expr) -> Loss:
+    """A text that is no number equals no number, and NULL."""
+    left, right = f"({_sql(node.this)})", f"({_sql(node.expression)})"
+    one = f"({left} IS NULL) <> ({right} IS NULL) AND {left} <=> {right}"
+    return Loss(f"({_loses(node, [node.this, node.expression], f'{left} = {right}').condition} OR ({one}))", _sql(node))
+
+
+def _key(node: exp.Bracket) -> Loss | None:
+    """A text is looked for among the keys of a map as a value of their type."""
+    from sqlglot import exp
+
+    (key,) = node.expressions
+    if isinstance(key, exp.Literal):
+        return None
+    text, keys = f"string({_sql(key)})", f"typeof({_sql(node.this)}) RLIKE '^map<"
+    lost = " OR ".join(f"({keys}({kinds})' AND try_cast({text} AS {kind}) IS NULL)" for kind, kinds in _KEYS.items())
+    return Loss(f"({text} IS NOT NULL AND ({lost}))", _sql(node))
 
 
 def _broken_json(node: exp.Expr) -> Loss:
@@ -227,28 +277,43 @@ def _branches(case: exp.Case) -> Iterator[tuple[exp.Expr, Sequence[str]]]:
 
 
 def _of_each_item(node: exp.Expr) -> Iterator[Loss]:
-    """The losses in what is done with each item of an array or a map.
-
-    Of a fold, those in what is made of an item alone: of what is gathered, only the end is known.
-    """
+    """The losses in what is done with each item of an array or a map."""
     from sqlglot import exp
 
-    kind, parts = _function_name(node), list(node.iter_expressions())
+    pattern, parts = _OF_EACH_ITEM.get(_function_name(node)), list(node.iter_expressions())
     function = next((part for part in parts if isinstance(part, exp.Lambda)), None)
-    if function is None or kind not in (*_OF_EACH_ITEM, *_FOLDS):
+    if pattern is None or function is None:
         return
-    others, names = [_sql(part) for part in parts if not isinstance(part, exp.Lambda)], function.expressions
-    pattern = _OF_EACH_ITEM.get(kind, "transform({others}, {each})")
-    if kind in _FOLDS:
-        others, gathered, names = others[:1], names[0].name.casefold(), names[1:]
-    given = ", ".join(map(_sql, names))
-    given = f"({given})" if len(names) > 1 else given  # Spark takes one in brackets for a value
+    others, given = [_sql(part) for part in parts if not isinstance(part, exp.Lambda)], _parameters(function)
     for loss in _losses(function.this):
-        if kind in _FOLDS and gathered in map(str.casefold, source_columns(loss.condition)):
-            continue
-        each = f"{given} -> {loss.condition}"
-        lost = pattern.format(others=", ".join(others), each=each)
+        lost = pattern.format(others=", ".join(others), each=f"{given} -> {loss.condition}")
         yield Loss(f"coalesce(exists({lost}, lost -> lost), false)", loss.sql)
+
+
+def _in_a_fold(node: exp.Reduce) -> Iterator[Loss]:
+    """The losses in `aggregate(items, start, merge, finish)`.
+
+    What is gathered is known on the way alone: so it is gathered again, with whether anything got lost up to there.
+    """
+    items, start = _sql(node.this), _sql(node.args["initial"])
+    merge, finish = node.args["merge"], node.args.get("finish")
+    gathered, item = map(_sql, merge.expressions)
+    value = f"transform(array({_GATHERED}.value), {gathered} -> {_sql(merge.this)})[0]"
+    begin = f"named_struct('value', get(array({start}, NULL), 0), 'lost', false)"  # a value that may be NULL
+    for loss in _losses(merge.this):
+        lost = f"{_GATHERED}.lost OR exists(array({_GATHERED}.value), {gathered} -> {loss.condition})"
+        step = f"({_GATHERED}, {item}) -> named_struct('value', {value}, 'lost', {lost})"
+        told = f"aggregate({items}, {begin}, {step}, {_GATHERED} -> {_GATHERED}.lost)"
+        yield Loss(f"coalesce({told}, false)", loss.sql)
+    if finish is not None:
+        for loss in _losses(finish.this):
+            end = f"{_parameters(finish)} -> {loss.condition}"
+            yield Loss(f"coalesce(aggregate({items}, {start}, {_sql(merge)}, {end}), false)", loss.sql)
+
+
+def _parameters(function: exp.Lambda) -> str:
+    names = ", ".join(map(_sql, function.expressions))
+    return f"({names})" if len(function.expressions) > 1 else names  # Spark takes one in brackets for a value
 
 
 def _as_written(node: exp.Expr) -> exp.Expr:

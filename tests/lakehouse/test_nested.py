@@ -163,3 +163,37 @@ def test_a_field_whose_name_has_a_blank_may_come_later(bench: Workbench) -> None
     bench.load(table, bench.write("2.json", json.dumps({"id": 2, "place": {"city": "Bern", "zip code": 3000}})), day=2)
     found = bench.rows(bench.lake.silver("orders"), "id", "place.city", "place.`zip code`")
     assert found == [(1, "Chur", None), (2, "Bern", 3000)]
+
+
+@pytest.mark.slow
+def test_a_condition_on_what_is_inside_rejects_a_row_that_it_cannot_judge(bench: Workbench) -> None:
+    table = csv_table(
+        {
+            "columns": {"id": "int"},
+            "sequence_by": [],
+            "where": "cast(payload.counts AS array<int>)[0] > 0 AND named_struct('n', int(payload.n)).n <=> payload.m",
+            "delete_when": "payload.op = 1",
+        },
+        source={"files": "x", "format": "json"},
+    )
+    good = {"counts": ["1"], "n": "2", "m": "2", "op": "0"}
+    rows = [
+        good,
+        {**good, "counts": ["0"]},
+        {**good, "op": "1"},
+        {**good, "counts": ["1", "many"]},
+        {**good, "n": "x"},
+        {**good, "n": None, "m": "x"},
+        {**good, "op": "D"},
+        {**good, "counts": ["0"], "op": "D"},
+    ]
+    text = "".join(json.dumps({"id": number, "payload": row}) + "\n" for number, row in enumerate(rows))
+    loaded = bench.load(table, bench.write("x.json", text))
+    assert silver_rows(bench) == [(0,)]
+    assert (loaded.rows.filtered, loaded.rows.rejected, loaded.rows.unaccounted) == (1, 5, 0)
+    assert {message for *_, message in bench.reasons()} == {
+        "no value for CAST(payload.counts AS ARRAY<INT>)",
+        "no value for CAST(payload.n AS INT)",
+        "no value for STRUCT(CAST(payload.n AS INT) AS n).n IS NOT DISTINCT FROM payload.m",
+        "no value for payload.op = 1",
+    }

@@ -185,10 +185,11 @@ def judge_rows(
     if not found or found.rejected:
         typed = lookups.related(typed, table.quality.rules)
     looked_up = (check for column in others for check in column.checks)
+    undecided = lost_in(silver.delete_when)
     after = (
         *looked_up,
         *_null_keys(silver),
-        *lost_in(silver.delete_when),
+        *undecided,
         *unknown_operations(silver),
         *_outside(within),
         *_row_rules(table),
@@ -198,7 +199,7 @@ def judge_rows(
     made = {column.name: column for column in (*own, *others)}
     judged = (
         typed.withColumn(DELETES, F.expr(deletes(silver)))
-        .withColumn(FILTERED, F.expr(f"{FILTERED} AND NOT {DELETES}"))
+        .withColumn(FILTERED, F.expr(" AND NOT ".join([FILTERED, DELETES, *(check.condition for check in undecided)])))
         .withColumn(ERRORS, F.expr(reasons))
         .withColumn(SEQUENCE, _sequence(silver.sequence_by))
     )
