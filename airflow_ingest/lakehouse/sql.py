@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
+EXACT_JSON = {
+    "timeZone": "UTC",
+    "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX",
+    "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS",
+    "ignoreNullFields": "true",
+}
+"""Options of `to_json` under which other values give another text, whatever the session's settings."""
+
 
 def quote(name: str) -> str:
     """`name` as one quoted identifier."""
@@ -28,6 +36,12 @@ def as_text(value: str) -> str:
     zoned = "map('timeZone', 'UTC', 'timestampFormat', 'yyyy-MM-dd HH:mm:ss.SSSSSSXXX')"
     time = f"get_json_object(to_json(struct({value} AS v), {zoned}), '$.v')"
     return f"CASE typeof({value}) WHEN 'timestamp' THEN {time} WHEN 'binary' THEN NULL ELSE cast({value} AS STRING) END"
+
+
+def as_json(value: str) -> str:
+    """The SQL of a JSON text that tells `value`, SQL of any type, from every other value of its type."""
+    options = ", ".join(f'"{name}", "{said}"' for name, said in EXACT_JSON.items())
+    return f"to_json(struct({value}), map({options}))"
 
 
 def literal(value: str | float | date | datetime | None) -> str:

@@ -98,8 +98,36 @@ def test_surrogate_keys_tell_values_apart_and_stay_the_same(spark: SparkSession)
             found.add(keyed(moments, "at", "day", "price")[0])
     finally:
         spark.conf.set("spark.sql.session.timeZone", str(zone))
-    told = '{"0":"2026-03-29T01:30:00.123456Z","1":"2026-03-29","2":1.10}'
+    told = '{"0":"2026-03-29T01:30:00.123456Z","1":"2026-03-29","2":1.1}'
     assert found == {hashlib.md5(told.encode()).hexdigest()}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("1.10BD", "1.1BD", True),
+        ("cast(1 AS decimal(38, 18))", "1", True),
+        ("100BD", "1BD", False),
+        ("12345678901234567890.12345678901234567BD", "12345678901234567890.12345678901234568BD", False),
+        ("-0.0D", "0.0D", True),
+        ("1.5F", "1.5D", True),
+        ("double('NaN')", "double('Infinity')", False),
+        ("1Y", "1L", True),
+        ("true", "false", False),
+        ("X'00'", "X'0000'", False),
+        ("X''", "cast(NULL AS binary)", False),
+        ("TIMESTAMP'2026-10-25 02:30:00+01:00'", "TIMESTAMP'2026-10-25 02:30:00+02:00'", False),
+        ("TIMESTAMP'2026-10-25 02:30:00+01:00'", "TIMESTAMP'2026-10-25 01:30:00Z'", True),
+        ("TIMESTAMP'2026-01-01 00:00:00.000001'", "TIMESTAMP'2026-01-01 00:00:00.000002'", False),
+        ("TIMESTAMP_NTZ'2026-10-25 02:30:00'", "TIMESTAMP_NTZ'2026-10-25 01:30:00'", False),
+        ("array('a', NULL)", "array('a')", False),
+    ],
+)
+def test_a_surrogate_key_is_the_same_for_what_is_equal_and_for_nothing_else(
+    spark: SparkSession, one: str, other: str, same: bool
+) -> None:
+    keys = [keyed(spark.sql(f"SELECT {value} AS value"), "value") for value in (one, other)]
+    assert (keys[0] == keys[1]) is same
 
 
 def looked_up(facts: DataFrame, members: DataFrame, **dimension: Any) -> list[Any]:
@@ -136,6 +164,27 @@ def test_a_fact_belongs_to_the_version_that_was_valid_then(spark: SparkSession) 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
+def test_a_moment_belongs_to_one_version_to_the_microsecond_and_in_every_zone(spark: SparkSession, zone: str) -> None:
+    """Europe's clocks go forward at 01:00 UTC on that day."""
+    spark.conf.set("spark.sql.session.timeZone", zone)
+    moments = ["2026-03-29 00:30:00Z", "2026-03-29 01:00:00Z", "2026-03-29 01:30:00Z"]
+    begins = ", ".join(f"(1, {number}, TIMESTAMP'{at}')" for number, at in enumerate(moments))
+    members = spark.sql(
+        "SELECT *, lead(_valid_from) OVER (ORDER BY _valid_from) AS _valid_to "
+        f"FROM VALUES {begins} AS v(customer_id, city, _valid_from)"
+    )
+    before = ["2026-03-29 00:29:59.999999Z", "2026-03-29 00:59:59.999999Z", "2026-03-29 01:29:59.999999Z"]
+    asked = ", ".join(f"({number}, 1, TIMESTAMP'{at}')" for number, at in enumerate([*moments, *before]))
+    facts = spark.sql(f"SELECT * FROM VALUES {asked} AS v(order_id, customer_id, at)")
+    assert looked_up(facts, members, at="at", unknown=-1) == [0, 1, 2, -1, 0, 1]
+    local = facts.selectExpr("order_id", "customer_id", "cast(at AS timestamp_ntz) AS at")
+    assert looked_up(local, members, at="at", unknown=-1) == [0, 1, 2, -1, 0, 1]
+    days = facts.selectExpr("order_id", "customer_id", "DATE'2026-03-30' - order_id AS at")
+    assert looked_up(days, members, at="at", unknown=-1) == [2, -1, -1, -1, -1, -1]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dimension", "message"),
     [
@@ -144,13 +193,21 @@ def test_a_fact_belongs_to_the_version_that_was_valid_then(spark: SparkSession) 
         ({"by": "customer"}, "no column customer in the query's result"),
         ({"by": "note"}, "note of the query is string, and customer_id of silver.customers is int"),
         ({"take": "customer_id", "unknown": "none"}, "unknown is 'none', and the column is int"),
+        ({"take": "since", "unknown": -1}, "unknown is -1, and the column is date"),
+        ({"take": "few", "unknown": 1000}, "unknown is 1000, and the column is tinyint"),
+        ({"take": "all", "unknown": "none"}, "unknown is 'none', and the column is array<int>"),
+        ({"at": "note", "table": "silver.versions"}, "note of the query is string, and _valid_from of silver.versions"),
     ],
-    ids=["no versions", "take", "by", "a text", "unknown"],
+    ids=["no versions", "take", "by", "a text", "unknown", "no date", "too large", "nested", "a text for a time"],
 )
 def test_a_dimension_that_does_not_fit_is_told_before_anything_is_written(
     spark: SparkSession, dimension: dict[str, Any], message: str
 ) -> None:
     plain = spark.createDataFrame([(1, "Bern")], "customer_id int, city string")
+    if dimension.get("table") == "silver.versions":
+        plain = spark.createDataFrame([(1, "Bern", january(1), None)], CUSTOMERS)
+    elif dimension.get("take") in ("since", "few", "all"):
+        plain = spark.sql("SELECT 1 AS customer_id, DATE'2026-01-01' AS since, 1Y AS few, array(1) AS all")
     facts = spark.createDataFrame([(1, 1, january(1), "1")], "order_id int, customer_id int, day date, note string")
     with pytest.raises(SchemaMismatch, match=message):
         looked_up(facts, plain, **dimension)

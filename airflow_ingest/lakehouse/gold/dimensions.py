@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, NumericType, StringType, StructType
+from pyspark.sql.types import DataType, DecimalType, DoubleType, FloatType, StringType, StructType
 
 from airflow_ingest.config import Dimension, Gold
 from airflow_ingest.lakehouse.errors import SchemaMismatch
+from airflow_ingest.lakehouse.fitting import NESTED
+from airflow_ingest.lakehouse.schemas import ddl
 from airflow_ingest.lakehouse.silver.rows import DELETED_AT, SEQUENCE, VALID_FROM, VALID_TO
-from airflow_ingest.lakehouse.sql import column, quote
+from airflow_ingest.lakehouse.sql import EXACT_JSON, column, literal, quote
 
 _KEY, _TAKEN, _FROM, _TO = "__dimension_key", "__dimension_taken", "__dimension_from", "__dimension_to"
-_STABLE = {
-    "timeZone": "UTC",
-    "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX",
-    "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS",
-    "ignoreNullFields": "true",
-}
 
 
 def with_dimensions(name: str, gold: Gold, rows: DataFrame, read: Callable[[str], DataFrame]) -> DataFrame:
@@ -36,8 +32,10 @@ def with_dimensions(name: str, gold: Gold, rows: DataFrame, read: Callable[[str]
         _check_there(where, wanted, members, dimension.table)
         _check_there(where, [by, *([dimension.at] if dimension.at else [])], rows, "the query's result")
         _check_free(where, [new], rows)
-        _check_alike(where, by, _type_of(rows.schema, by), dimension, _type_of(members.schema, dimension.key))
-        _check_unknown(where, dimension, _type_of(members.schema, dimension.take or new))
+        _check_alike(where, by, rows.schema, dimension.key, members.schema, dimension.table)
+        if dimension.at:
+            _check_alike(where, dimension.at, rows.schema, VALID_FROM, members.schema, dimension.table)
+        _check_unknown(where, dimension, _type_of(members.schema, dimension.take or new), rows.sparkSession)
         rows = _looked_up(rows, new, dimension, members)
     return rows
 
@@ -45,19 +43,28 @@ def with_dimensions(name: str, gold: Gold, rows: DataFrame, read: Callable[[str]
 def with_surrogate_keys(name: str, gold: Gold, rows: DataFrame) -> DataFrame:
     """`rows` of the gold table `name` with its surrogate keys.
 
-    Each is the MD5 of its columns as one JSON object, `{"0":…,"1":…}`, in which a NULL is left out and times are in
-    UTC: so a NULL is no text, values do not run into each other, and the session's time zone has no say. Raises
-    SchemaMismatch if a column is missing, or there already.
+    Each is the MD5 of its columns as one JSON object, `{"0":…,"1":…}`, in which a NULL is left out, times are in UTC
+    and equal numbers are the same: so a NULL is no text, values do not run into each other, and neither the session's
+    time zone nor a wider type has a say. Raises SchemaMismatch if a column is missing, or there already.
     """
     for new, columns in gold.surrogate_key.items():
         _check_there(f"gold.{name}, surrogate_key.{new}", columns, rows, "the query's result")
         _check_free(f"gold.{name}, surrogate_key.{new}", [new], rows)
-    hashed = {new: F.md5(_as_json(columns)) for new, columns in gold.surrogate_key.items()}
+    hashed = {new: F.md5(_as_json(rows.schema, columns)) for new, columns in gold.surrogate_key.items()}
     return rows.withColumns(hashed) if hashed else rows
 
 
-def _as_json(columns: Iterable[str]) -> Column:
-    return F.to_json(F.struct(*(F.col(quote(name)).alias(str(index)) for index, name in enumerate(columns))), _STABLE)
+def _as_json(schema: StructType, columns: Iterable[str]) -> Column:
+    values = (_plain(name, _type_of(schema, name)).alias(str(index)) for index, name in enumerate(columns))
+    return F.to_json(F.struct(*values), EXACT_JSON)
+
+
+def _plain(name: str, kind: DataType) -> Column:
+    """A number as what equals it: 1.10 and 1.1, -0.0 and 0.0."""
+    value = F.col(quote(name))
+    if isinstance(kind, DecimalType):
+        return value.cast("variant")
+    return value + F.lit(0.0) if isinstance(kind, FloatType | DoubleType) else value
 
 
 def _looked_up(rows: DataFrame, new: str, dimension: Dimension, members: DataFrame) -> DataFrame:
@@ -115,25 +122,25 @@ def _check_free(where: str, new: Iterable[str], rows: DataFrame) -> None:
         )
 
 
-def _check_alike(where: str, by: str, ours: DataType, dimension: Dimension, theirs: DataType) -> None:
-    """A text is not looked for among numbers: '7' and '07' would be one key or two, depending on the side."""
-    if isinstance(ours, StringType) != isinstance(theirs, StringType):
+def _check_alike(where: str, by: str, ours: StructType, key: str, theirs: StructType, table: str) -> None:
+    """A text is not looked for among numbers or times: '7' and '07' would be one key or two, depending on the side."""
+    one, other = _type_of(ours, by), _type_of(theirs, key)
+    if isinstance(one, StringType) != isinstance(other, StringType):
         raise SchemaMismatch(
-            f"{where}: {by} of the query is {ours.simpleString()}, and {dimension.key} of {dimension.table} is "
-            f"{theirs.simpleString()}. Nothing was written. Cast one of them in its SQL, or give both the same type in "
-            "silver."
+            f"{where}: {by} of the query is {one.simpleString()}, and {key} of {table} is {other.simpleString()}. "
+            "Nothing was written. Cast one of them in its SQL, or give both the same type in silver."
         )
 
 
-def _check_unknown(where: str, dimension: Dimension, kind: DataType) -> None:
-    if (
-        isinstance(kind, NumericType)
-        and isinstance(dimension.unknown, str)
-        and not dimension.unknown.lstrip("-").isdigit()
-    ):
+def _check_unknown(where: str, dimension: Dimension, kind: DataType, spark: SparkSession) -> None:
+    if dimension.unknown is None or isinstance(kind, StringType):
+        return
+    value = literal(str(dimension.unknown))
+    fits = not isinstance(kind, NESTED) and spark.sql(f"SELECT try_cast({value} AS {ddl(kind)}) IS NOT NULL").first()
+    if not fits or not fits[0]:
         raise SchemaMismatch(
             f"{where}: unknown is {dimension.unknown!r}, and the column is {kind.simpleString()}. Nothing was written. "
-            "Write a number, such as -1."
+            "Write a value of that type, such as -1 for a number."
         )
 
 

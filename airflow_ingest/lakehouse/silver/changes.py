@@ -13,12 +13,7 @@ from airflow_ingest.lakehouse.model import RowCounts
 from airflow_ingest.lakehouse.silver.derivation import Derivation
 from airflow_ingest.lakehouse.silver.earlier import NEVER, Earlier
 from airflow_ingest.lakehouse.silver.tombstones import Tombstones
-from airflow_ingest.lakehouse.sql import quote
-
-_EXACT = {
-    "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX",
-    "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS",
-}
+from airflow_ingest.lakehouse.sql import EXACT_JSON, quote
 
 
 @dataclass(frozen=True)
@@ -100,4 +95,4 @@ def values_of(columns: Sequence[str]) -> Column:
 def as_text(values: Iterable[Column]) -> Column:
     """`values` as one text, in which NULL is told from everything else; maps do not compare."""
     fields = [value.alias(f"c{index}") for index, value in enumerate(values)]
-    return F.to_json(F.struct(*fields), _EXACT) if fields else F.lit("")
+    return F.to_json(F.struct(*fields), EXACT_JSON) if fields else F.lit("")
