@@ -11,7 +11,16 @@ from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, DataType, FractionalType, IntegralType, MapType, StringType, StructType
+from pyspark.sql.types import (
+    ArrayType,
+    DataType,
+    FractionalType,
+    IntegralType,
+    MapType,
+    StringType,
+    StructType,
+    VariantType,
+)
 
 from airflow_ingest.lakehouse.schemas import ddl
 from airflow_ingest.lakehouse.sql import literal, quote
@@ -66,6 +75,9 @@ class Fitting:
             return Fit(value, "false")
         if isinstance(want, StringType):
             return Fit(f"to_json({value})" if isinstance(got, NESTED) else f"cast({value} AS STRING)", "false")
+        if isinstance(want, VariantType) and isinstance(got, (*NESTED, StringType)):
+            there = f"try_parse_json({value if isinstance(got, StringType) else f'to_json({value})'})"
+            return Fit(there, f"({value} IS NOT NULL AND {there} IS NULL)")
         if isinstance(got, StructType) and isinstance(want, StructType):
             return self._struct(value, got, want)
         if isinstance(got, ArrayType) and isinstance(want, ArrayType):

@@ -24,6 +24,7 @@ from pyspark.sql.types import (
     StructField,
     StructType,
     TimestampNTZType,
+    VariantType,
 )
 
 from airflow_ingest.lakehouse.sql import quote
@@ -68,6 +69,13 @@ def field_names(kind: DataType) -> Iterator[str]:
     elif isinstance(kind, MapType):
         yield from field_names(kind.keyType)
         yield from field_names(kind.valueType)
+
+
+def compares(kind: DataType) -> bool:
+    """Whether Spark tells two values of `kind` apart: it does not where a map or a variant is inside."""
+    if isinstance(kind, StructType):
+        return all(compares(field.dataType) for field in kind.fields)
+    return compares(kind.elementType) if isinstance(kind, ArrayType) else not isinstance(kind, MapType | VariantType)
 
 
 def differences(table: DataType, rows: DataType, path: tuple[str, ...] = ()) -> Iterator[Difference]:

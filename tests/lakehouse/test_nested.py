@@ -166,6 +166,22 @@ def test_a_field_whose_name_has_a_blank_may_come_later(bench: Workbench) -> None
 
 
 @pytest.mark.slow
+def test_a_decimal_is_rounded_unless_a_rule_forbids_it(bench: Workbench) -> None:
+    columns = {"id": "int", "amount": {"from": "n", "type": "decimal(10, 2)"}, "n": "decimal(20, 10)"}
+    rules = [{"name": "cents", "expect": "n IS NULL OR n < 10 OR n = round(n, 2)"}]
+    table = csv_table({"columns": columns, "sequence_by": []}, quality={"rules": rules, "max_reject_rate": "100%"})
+    bench.load(table, bench.write("x.csv", "id,n\n1,1.005\n2,-1.005\n3,1.10\n4,11.005\n5,11.10\n6,\n7,123456789\n"))
+    assert [(id_, str(amount)) for id_, amount, _ in silver_rows(bench)] == [
+        (1, "1.01"),
+        (2, "-1.01"),
+        (3, "1.10"),
+        (5, "11.10"),
+        (6, "None"),
+    ]
+    assert {(rule, column) for rule, column, _ in bench.reasons()} == {("cents", None), ("cast", "amount")}
+
+
+@pytest.mark.slow
 def test_a_condition_on_what_is_inside_rejects_a_row_that_it_cannot_judge(bench: Workbench) -> None:
     table = csv_table(
         {

@@ -15,7 +15,7 @@ from airflow_ingest.config.checks.names import (
     check_list,
     report_sql,
 )
-from airflow_ingest.config.checks.types import type_problem
+from airflow_ingest.config.checks.types import type_problem, without_order
 from airflow_ingest.config.report import Report, block, is_absent, texts
 from airflow_ingest.config.table import Silver
 from airflow_ingest.config.values import KeyPath, one_of, quote, unexpanded
@@ -50,6 +50,7 @@ def check_silver(silver: dict[str, Any], at: KeyPath, report: Report, columns: N
     _check_operations(silver, at, report)
     _check_columns(silver, at, report)
     _check_masked_keys(silver, at, report)
+    _check_order(silver, at, report)
     for key in ("keys", "partition_by", "cluster_by", "track"):
         check_list(silver, key, at, report, columns)
     check_list(silver, "sequence_by", at, report, None)  # may also name columns of the source
@@ -182,6 +183,21 @@ def _check_masked_keys(silver: dict[str, Any], at: KeyPath, report: Report) -> N
         if earlier != how:
             problem = f"takes the same column of the source as {quote(other)}, which is masked otherwise"
             report.add((*at, "columns", name), problem, "Give both the same mask: the source is hidden once.")
+
+
+def _check_order(silver: dict[str, Any], at: KeyPath, report: Report) -> None:
+    """What tells rows apart, puts them in order or lays them out has values that compare."""
+    kinds = {
+        name.casefold(): column.get("type") if isinstance(column, dict) else column
+        for name, column in block(silver, "columns").items()
+    }
+    for key in ("keys", "sequence_by", "partition_by", "cluster_by"):
+        for index, name in texts(silver, key):
+            kind = kinds.get(name.casefold())
+            if isinstance(kind, str) and (found := without_order(kind)):
+                problem = f"{quote(name)} is of the type {found}, whose values neither compare nor sort"
+                hint = "Name columns of plain types, such as one that takes a part of it."
+                report.add((*at, key, index), problem, hint)
 
 
 def _check_load(silver: dict[str, Any], at: KeyPath, report: Report) -> None:

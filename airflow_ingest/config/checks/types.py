@@ -52,6 +52,20 @@ def type_problem(text: str) -> tuple[str, str] | None:
     return f"{quote(text)} is not a type of Spark SQL", hint or f"Types: {one_of(sorted(_SIMPLE))}."
 
 
+def without_order(text: str) -> str:
+    """Which type in `text` has values that Spark neither compares nor sorts; empty if there is none."""
+    name = text.strip()
+    if name.lower() == "variant":
+        return "variant"
+    nested = _NESTED.match(name)
+    if nested is None or nested[1].lower() == "map":
+        return "map" if nested else ""
+    parts = list(_split(nested[2]))
+    if nested[1].lower() == "struct":
+        parts = [field[1] for part in parts if (field := _FIELD.match(part))]
+    return next(filter(None, map(without_order, parts)), "")
+
+
 def _nested_problem(kind: str, inner: str, text: str) -> tuple[str, str] | None:
     parts = list(_split(inner))
     if kind == "struct":

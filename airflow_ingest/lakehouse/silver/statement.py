@@ -11,14 +11,14 @@ from pyspark.sql import functions as F
 from airflow_ingest.config import Silver
 from airflow_ingest.lakehouse.bronze import BATCH_ID
 from airflow_ingest.lakehouse.model import Batch, PartitionRange
-from airflow_ingest.lakehouse.schemas import ddl
+from airflow_ingest.lakehouse.schemas import compares, ddl
 from airflow_ingest.lakehouse.silver.rows import ALIVE, DELETION, SEQUENCE, VALID_FROM, VALID_TO, same_key, wins
-from airflow_ingest.lakehouse.sql import column, literal, quote
+from airflow_ingest.lakehouse.sql import as_json, column, literal, quote
 from airflow_ingest.lakehouse.sql import table as sql_table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-    from pyspark.sql.types import StructType
+    from pyspark.sql.types import DataType, StructType
 
 SOURCE_VIEW = "ingest_merge_source"
 _THERE = "__there"
@@ -42,11 +42,11 @@ def other_values(columns: Sequence[str], source: StructType, target: StructType)
 
     Where their types have changed, every row counts as another.
     """
-    new, old = ({field.name.lower(): ddl(field.dataType) for field in side.fields} for side in (source, target))
+    new, old = ({field.name.lower(): field.dataType for field in side.fields} for side in (source, target))
     names = {name: name.lower() for name in columns}
-    if any(old.get(key) != new[key] for key in names.values()):
+    if any(key not in old or ddl(old[key]) != ddl(new[key]) for key in names.values()):
         return "true"
-    same = [_same_value(name, "MAP<" in new[key]) for name, key in names.items()]
+    same = [_same_value(name, new[key]) for name, key in names.items()]
     return f"NOT ({' AND '.join(same)})"
 
 
@@ -147,11 +147,9 @@ class Merge:
         return {name: int(value) for name, value in joined.agg(first, *others).collect()[0].asDict().items()}
 
 
-def _same_value(name: str, has_map: bool) -> str:
+def _same_value(name: str, kind: DataType) -> str:
     ours, theirs = column("s", name), column("t", name)
-    if has_map:  # maps do not compare
-        return f"to_json(struct({ours})) <=> to_json(struct({theirs}))"
-    return f"{ours} <=> {theirs}"
+    return f"{ours} <=> {theirs}" if compares(kind) else f"{as_json(ours)} <=> {as_json(theirs)}"
 
 
 def pruning(ranges: Sequence[PartitionRange]) -> str | None:
