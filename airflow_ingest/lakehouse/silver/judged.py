@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -37,6 +37,7 @@ from airflow_ingest.lakehouse.silver.projection import (
     needed_columns,
     project,
     unprojected,
+    untyped,
 )
 from airflow_ingest.lakehouse.silver.regions import replaced_rows
 from airflow_ingest.lakehouse.silver.rows import INGESTED_AT, INGESTED_BY, SEQUENCE
@@ -69,6 +70,8 @@ _JUDGING = {
 @dataclass(frozen=True)
 class Judged:
     """`rows`: one row of the batch each, with silver's columns (`selected`) and the helper columns named above.
+
+    A column that no batch has had yet, and of which the configuration says no type, is not among those selected.
 
     `checks` are all reasons that a row can be rejected for; `missing` are columns that silver reads and the batch
     has not, which are NULL in `rows`.
@@ -162,10 +165,12 @@ def judge_rows(
         missing_columns(f"silver.{made_by}", silver, source, lenient=False)
     helpers = {BATCH_ID, SOURCE_FILE, RECORD_HASH, BATCH_ORDER, *carry}
     known = {name.lower() for name in source}
-    optional = flags(silver)
-    for absent in (name for name in needed_columns(silver) if name.lower() not in known):
-        rows = rows.withColumn(absent, F.lit(None) if absent in optional else F.lit(None).cast("string"))
-    columns = project(silver, source)
+    absent = [name for name in needed_columns(silver) if name.lower() not in known]
+    nothing = F.lit(None).cast("string") if table.source.format in ("csv", "json") else F.lit(None)
+    for name in absent:
+        rows = rows.withColumn(name, F.lit(None) if name in flags(silver) else nothing)
+    without = untyped(silver, absent)
+    columns = [replace(one, sql="NULL") if one.name in without else one for one in project(silver, source)]
     own = in_types(rows, [column for column in columns if not column.looked_up])
     others = [column for column in columns if column.looked_up]
     before = (_malformed(), *lost, *lost_in(silver.where), *(c for column in own for c in column.checks))
@@ -206,7 +211,7 @@ def judge_rows(
     return Judged(
         silver=silver,
         rows=judged.withColumn(RANK, F.expr(rank)),
-        selected=tuple(made[column.name] for column in columns),
+        selected=tuple(made[column.name] for column in columns if column.name not in without),
         checks=(*before, *after),
         missing=tuple(missing),
     )

@@ -160,6 +160,26 @@ def missing_columns(
     return missing
 
 
+def untyped(silver: Silver, absent: Sequence[str]) -> set[str]:
+    """Silver's columns that only pass on a column of the source, one of `absent`, and have no type of their own yet.
+
+    Raises SchemaMismatch if silver needs the type now.
+    """
+    columns = silver.columns or {}
+    plain = {name: column.from_ or name for name, column in columns.items() if not (column.expr or column.lookup)}
+    gone = {name.lower() for name in absent}
+    found = {name: source for name, source in plain.items() if columns[name].type is None and source.lower() in gone}
+    laid_out = {name.lower() for name in (*silver.partition_by, *silver.cluster_by)}
+    for name, source in found.items():
+        if silver.schema_ == "enforce" or name.lower() in laid_out:
+            why = "`schema: enforce`" if silver.schema_ == "enforce" else "the table is laid out by it"
+            raise SchemaMismatch(
+                f"silver.columns.{name}: no batch has had a column {source!r} yet, and {why}, so that its type must be "
+                f"known. Write it: {name}: {{from: {source}, type: …}}. Silver is unchanged."
+            )
+    return set(found)
+
+
 def unused_columns(silver: Silver, available: Sequence[str]) -> list[str]:
     """Those of the source's columns `available` of which silver takes nothing, as far as its configuration tells."""
     if silver.columns is None or silver.keep_others or silver.transform is not None or silver.sql is not None:

@@ -156,7 +156,8 @@ def tracked(silver: Silver, columns: Sequence[str]) -> list[str]:
     """The columns whose changes begin a version: `track`, else all but the keys, what orders the
     changes, and what is looked up elsewhere."""
     if silver.track is not None:
-        return silver.track
+        there = {name.lower() for name in columns}
+        return [name for name in silver.track if name.lower() in there]
     looked_up = [name for name, column in (silver.columns or {}).items() if column.lookup]
     left_out = {name.lower() for name in (*silver.keys, *silver.sequence_by, *looked_up)}
     return [name for name in columns if name.lower() not in left_out]
