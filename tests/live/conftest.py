@@ -26,17 +26,6 @@ REPOSITORY = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 PATIENCE = 1200
 """Seconds until a test gives up a run; a busy machine takes long, and a passing test waits for none of them."""
-PRELOADED = """\
-import sys
-
-if {"scheduler", "dag-processor"} & set(sys.argv):
-    import airflow_ingest.factory.loader
-if "scheduler" in sys.argv:
-    import grpc, pandas, pyarrow
-    import airflow_ingest.lakehouse, airflow_ingest.operators, airflow_ingest.runtime
-    import pyspark.sql.connect.session
-"""
-"""What tasks and readers of files would each import is imported once, in the processes that they are forked from."""
 
 
 @dataclass(frozen=True)
@@ -157,8 +146,6 @@ def running(
     dags, landing, lake = (folder / name for name in ("dags", "landing", "lake"))
     dags.mkdir()
     landing.mkdir()
-    (folder / "airflow" / "config").mkdir(parents=True)
-    (folder / "airflow" / "config" / "airflow_local_settings.py").write_text(PRELOADED)
     names = {"LANDING_ROOT": landing, "LAKE_ROOT": lake, "AIRFLOW_INGEST_HOME": os.environ["AIRFLOW_INGEST_HOME"]}
     env = {**{name: str(value) for name, value in names.items()}, **(env or {})}
     if loader:
