@@ -90,7 +90,7 @@ def test_a_dropped_file_shows_and_a_bad_one_says_where(postgres_site: Site) -> N
 
     errors = {error.file: error.message for error in api.import_errors()}
     assert set(errors) == {"bad.yaml.py", "half.yaml.py"}
-    assert errors["bad.yaml.py"].startswith(f'{site.dags / "bad.yaml"}:12:5: tables.orders.silvr: unknown key "silvr"')
+    assert errors["bad.yaml.py"].startswith(f'{site.dags / "bad.yaml"}:11:5: tables.orders.silvr: unknown key "silvr"')
     (site.dags / "half.yaml").write_text(SHOP.replace("pipeline: shop", "pipeline: half"))
     (site.dags / "bad.yaml").unlink()
     _wait(site, lambda: api.import_errors() == [] and "half" in api.dags(), "the other half, and no error", 120)
