@@ -15,7 +15,8 @@ from airflow_ingest.lakehouse.sql import literal, quote
 def failing_condition(rule: Any) -> str:
     """SQL that is true for a row that breaks `rule`, and false (never NULL) for every other.
 
-    An `expect` has to be true, so NULL breaks it; the other kinds judge values, so NULL passes.
+    An `expect` has to be true, so NULL breaks it; the other kinds judge values, so NULL passes. A value that does not
+    compare, such as a text with a number, breaks them.
     """
     return _CONDITIONS[type(rule)](rule)
 
@@ -47,19 +48,23 @@ def _expect(rule: ExpectRule) -> str:
 def _accepted_values(rule: AcceptedValuesRule) -> str:
     spec = rule.accepted_values
     values = ", ".join(literal(value) for value in spec.values)
-    return f"coalesce({quote(spec.column)} NOT IN ({values}), false)"
+    return _of_value(spec.column, f"{quote(spec.column)} NOT IN ({values})")
 
 
 def _range(rule: RangeRule) -> str:
     spec = rule.range
     bounds = [(spec.min, "<"), (spec.max, ">")]
     outside = [f"{quote(spec.column)} {sign} {literal(bound)}" for bound, sign in bounds if bound is not None]
-    return f"coalesce({' OR '.join(outside)}, false)"
+    return _of_value(spec.column, " OR ".join(outside))
 
 
 def _pattern(rule: PatternRule) -> str:
     spec = rule.pattern
-    return f"coalesce(NOT {quote(spec.column)} RLIKE {literal(spec.regex)}, false)"
+    return _of_value(spec.column, f"NOT {quote(spec.column)} RLIKE {literal(spec.regex)}")
+
+
+def _of_value(column: str, broken: str) -> str:
+    return f"coalesce({broken}, {quote(column)} IS NOT NULL)"
 
 
 def _relationships(rule: RelationshipsRule) -> str:
