@@ -14,18 +14,19 @@ from airflow_ingest.config import Table
 from airflow_ingest.lakehouse.batches import batch_states
 from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ID, BATCH_ORDER, RECORD_HASH
 from airflow_ingest.lakehouse.checkpoints import checkpointed
-from airflow_ingest.lakehouse.commits import merge_from
+from airflow_ingest.lakehouse.commits import merge_from, written
 from airflow_ingest.lakehouse.conflicts import replanned
 from airflow_ingest.lakehouse.dlq import STATUS_OPEN, STATUS_REPLAYED, letters_stamp, parsed
-from airflow_ingest.lakehouse.errors import LakehouseError, SchemaMismatch
+from airflow_ingest.lakehouse.errors import LakehouseError, ReconciliationError, SchemaMismatch
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.letters import Letters, ids_of
-from airflow_ingest.lakehouse.log import history, own_history
+from airflow_ingest.lakehouse.log import Commit, history, own_history
 from airflow_ingest.lakehouse.masking import hidden, masks_of
 from airflow_ingest.lakehouse.model import ReplayResult, RunInfo
 from airflow_ingest.lakehouse.progress import progress_of
 from airflow_ingest.lakehouse.silver.identity import check_identity
 from airflow_ingest.lakehouse.silver.judged import ERRORS, SOURCE, Judged, judge_rows, judging, silver_of
+from airflow_ingest.lakehouse.silver.load import others_between
 from airflow_ingest.lakehouse.silver.lookups import Lookups
 from airflow_ingest.lakehouse.silver.replayed import Replayed
 from airflow_ingest.lakehouse.sources.base import SOURCE_FILE
@@ -77,8 +78,8 @@ def replay_dlq(
         total = total.model_copy(update=_waiting(spark, lake, name, part))
         goal = total.open if limit is None else min(limit, total.open)
         while total.tried < goal:
-            seen = total.tried if dry_run else 0  # a dry run marks none
-            found = _replay_part(spark, lake, name, part, seen, min(batch_size, goal - total.tried))
+            skipped = total.tried if dry_run else 0  # a dry run marks none
+            found = _replay_part(spark, lake, name, part, skipped, min(batch_size, goal - total.tried))
             if not found.tried:  # none are left: somebody else closed them meanwhile
                 break
             total = total.plus(found)
@@ -122,11 +123,11 @@ class _Part:
 
 
 @replanned
-def _replay_part(spark: SparkSession, lake: Lake, name: str, part: _Part, seen: int, size: int) -> ReplayResult:
-    """Tries the oldest `size` letters that have not been tried, but for the `seen` oldest of all."""
-    version = history(spark, lake.dlq(name), 1)[0].version
-    rows = spark.read.format("delta").option("versionAsOf", version).load(lake.dlq(name))
-    letters = part.letters(rows).where(~part.waits()).orderBy("batch_order", "id").offset(seen).limit(size)
+def _replay_part(spark: SparkSession, lake: Lake, name: str, part: _Part, skipped: int, size: int) -> ReplayResult:
+    """Tries the oldest `size` letters that have not been tried, but for the `skipped` oldest of all."""
+    seen = history(spark, lake.dlq(name), 1)[0].version
+    rows = spark.read.format("delta").option("versionAsOf", seen).load(lake.dlq(name))
+    letters = part.letters(rows).where(~part.waits()).orderBy("batch_order", "id").offset(skipped).limit(size)
     letters = checkpointed(letters)  # they are judged and marked
     lookups = Lookups.of(spark, lake, part.table)
     with judging(spark):
@@ -138,8 +139,19 @@ def _replay_part(spark: SparkSession, lake: Lake, name: str, part: _Part, seen: 
             version = Replayed(spark, lake, name, part.table, part.run, judged, lookups).merge()
             result = result.model_copy(update={"version": version})
         if result.tried and not part.dry_run:
-            _mark(spark, lake, name, part.run, verdicts, fixed=bool(part.fix))
+            marked = _mark(spark, lake, name, part.run, verdicts, fixed=bool(part.fix))
+            _reconcile(spark, lake.dlq(name), result, seen, marked)
     return result
+
+
+def _reconcile(spark: SparkSession, letters: str, found: ReplayResult, seen: int, marked: Commit) -> None:
+    """Raises ReconciliationError if not every letter that was tried is marked, unless others have closed some."""
+    count = marked.metrics.get("numTargetRowsUpdated", 0)
+    if count != found.tried and not others_between(spark, letters, seen, marked.version):
+        raise ReconciliationError(
+            f"{letters}: {found.tried} dead letters were tried ({found.replayed} replayed, {found.rejected} rejected "
+            f"again), but {count} are marked. Silver has what was replayed; run the same replay again to mark the rest."
+        )
 
 
 def _waiting(spark: SparkSession, lake: Lake, name: str, part: _Part) -> dict[str, int]:
@@ -195,8 +207,8 @@ def _tally(verdicts: DataFrame) -> dict[str, object]:
     return {"tried": tried, "rejected": rejected, "replayed": tried - rejected, "reasons": reasons}
 
 
-def _mark(spark: SparkSession, lake: Lake, name: str, run: RunInfo, verdicts: DataFrame, *, fixed: bool) -> None:
-    """Writes down what became of the letters."""
+def _mark(spark: SparkSession, lake: Lake, name: str, run: RunInfo, verdicts: DataFrame, *, fixed: bool) -> Commit:
+    """Writes down what became of the letters, in one commit."""
     stamp = letters_stamp(spark, lake, name, run, "replay", fixes=fixed)
     tried, still = "attempts = t.attempts + 1, tried_by = s.run", f"t.status = '{STATUS_OPEN}'"
     statement = (
@@ -206,3 +218,4 @@ def _mark(spark: SparkSession, lake: Lake, name: str, run: RunInfo, verdicts: Da
         f"WHEN MATCHED AND {still} THEN UPDATE SET {tried}, reasons = s.{ERRORS}"
     )
     merge_from(spark, verdicts.withColumn("run", F.lit(run.run_id)), _VERDICTS, statement, stamp)
+    return written(spark, lake.dlq(name), stamp)

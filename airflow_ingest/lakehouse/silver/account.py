@@ -44,6 +44,11 @@ class Account(Value):
     retracted: Retracted = Retracted()
     changes: RowCounts | None = None
 
+    @property
+    def counted(self) -> bool:
+        """Whether Delta's metrics are of the batch's rows alone: nothing was taken back or worked out beside them."""
+        return self.changes is None and self.retracted == Retracted()
+
     def counts(self, metrics: Mapping[str, int], silver: Silver) -> RowCounts:
         """The account of a load that Delta counted, or would count (`Merge.metrics`), as `metrics`."""
         if self.changes is not None:

@@ -15,7 +15,7 @@ from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import Commit, commits_after, history, others_among
 from airflow_ingest.lakehouse.model import Batch, GateOutcome, PartitionRange, RowCounts, RunInfo
 from airflow_ingest.lakehouse.progress import DERIVED, Progress
-from airflow_ingest.lakehouse.silver.account import ACCOUNT, Account, Retracted, left_alone
+from airflow_ingest.lakehouse.silver.account import ACCOUNT, Account, Retracted, left_alone, reconcile
 from airflow_ingest.lakehouse.silver.changes import Changes
 from airflow_ingest.lakehouse.silver.derivation import Derivation
 from airflow_ingest.lakehouse.silver.earlier import NEVER, Earlier, earlier_keys
@@ -176,9 +176,19 @@ class Load:
             again.publish(rows, columns, place, progress, None)
 
     def counts(self, commit: Commit, rows: DataFrame) -> RowCounts:
-        """What became of the rows, by the commit that was made of them, whatever has been committed since."""
-        counts = Account.from_dict(commit.metadata.get(ACCOUNT, {})).counts(commit.metrics, self._silver)
-        if counts.unaccounted <= 0 or not self._silver.by_key:
+        """What became of the rows, by the commit that was made of them, whatever has been committed since.
+
+        Raises ReconciliationError if the MERGE was given fewer rows than the gate has accepted.
+        """
+        account = Account.from_dict(commit.metadata.get(ACCOUNT, {}))
+        counts = account.counts(commit.metrics, self._silver)
+        if not self._silver.by_key:
+            return counts
+        if self.gate and self.seen and account.counted:
+            accepted = self.gate.rows.unaccounted
+            given = min(accepted, commit.metrics.get("numSourceRows", accepted))
+            reconcile(self._path, self.batch, self.gate.rows.model_copy(update={"inserted": given}), complete=True)
+        if counts.unaccounted <= 0:
             return counts
         tombstones = self._tombstones()
         rows = tombstones.overtaking(rows, self.batch) if tombstones else rows
