@@ -7,6 +7,9 @@ stays behind until a commit of silver carries it.
 
 A load that derives keys from bronze does so with what silver had taken when it was worked out. A batch that was
 published between that and its commit is behind again: the rows that it lost against may be gone.
+
+A load whose rows are worked out from silver's is planned again where another one was published meanwhile. Should it die
+before that, its own batch is behind still.
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 PROGRESS = "progress"
 DERIVED = "derived"
 """In a commit of silver: for how many keys it asked all of bronze."""
+WORKED_OUT = "worked_out"
+"""In a commit of silver: the version of silver that its rows were worked out from."""
 _NOTHING = -1
 
 
@@ -45,10 +50,12 @@ class Progress(Value):
     def place(self, batch: Batch, commits: Sequence[Commit]) -> Place:
         """The place of `batch` in silver, whose newest commits are `commits`.
 
-        An increment that bronze took for the first time, and that silver has still to take, was never there.
+        An increment that bronze took for the first time, and that silver has still to take, was never there, unless a
+        commit tells of it.
         """
         place = Place.of(batch, commits)
         new = batch.transaction is not None and not batch.repeats and batch.key in {one.key for one in self.behind}
+        new = new and batch.key not in {one.key for one in _batches(in_effect(commits))}
         return replace(place, first=True) if new else place
 
 
@@ -109,20 +116,34 @@ class _Gap:
 def _taken(silver: Iterable[Commit], by: str | None = None) -> tuple[set[tuple[str, int]], list[Batch]]:
     """The batches that the commits of `silver`, newest first, have taken, and those to be taken once more.
 
-    With `by`, only loads of the batch with that id count as having derived keys.
+    With `by`, only what loads of the batch with that id have passed over counts.
     """
+    commits = list(in_effect(silver))
     gaps: list[_Gap] = []
     taken: set[tuple[str, int]] = set()
+    outdated: set[tuple[str, int]] = set()
     again: dict[str, Batch] = {}
-    for commit in in_effect(silver):
+    for commit in commits:
+        is_outdated = by is None and _is_outdated(commit, commits)
         for batch in _batches([commit]):
-            if batch.key not in taken and any(gap.hides(commit) for gap in gaps):
+            if batch.key in taken or batch.key in outdated:
+                continue
+            if is_outdated:
+                outdated.add(batch.key)
+            if is_outdated or any(gap.hides(commit) for gap in gaps):
                 again.setdefault(batch.id, batch)
             else:
                 taken.add(batch.key)
         gap = _Gap.before(commit)
         gaps += [gap] if gap and by in (None, gap.own) else []
     return taken, sorted((one for one in again.values() if one.key not in taken), key=lambda one: one.order)
+
+
+def _is_outdated(commit: Commit, commits: Iterable[Commit]) -> bool:
+    """Whether other rows were published while those of `commit` were worked out, as far as `commits` tell."""
+    base = commit.metadata.get(WORKED_OUT, commit.version)
+    between = (other for other in commits if base < other.version < commit.version)
+    return base + 1 < commit.version and any(other.changes_rows for other in between)
 
 
 def _told_by_rows(spark: SparkSession, lake: Lake, name: str) -> list[Batch]:

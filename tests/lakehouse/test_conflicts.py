@@ -126,6 +126,56 @@ def test_a_day_published_while_keys_are_derived_is_not_passed_over(bench: Workbe
     assert waiting_batches(bench.spark, bench.lake, "orders") == ()
 
 
+WORKED_OUT: dict[str, tuple[dict[str, Any], tuple[str, str, str], list[tuple[Any, ...]]]] = {
+    "scd2": (
+        {"load": "scd2"},
+        ("1,1,a,1", "1,2,b,2", "1,3,c,3"),
+        [(1, 1, "a", 1, 2), (1, 2, "b", 2, 3), (1, 3, "c", 3, None)],
+    ),
+    "softly deleted": (
+        {"deletes": "soft", "delete_when": "note = 'gone'"},
+        ("1,1,a,1", "1,2,b,2", "1,,gone,3"),
+        [(1, 2, "b", False)],
+    ),
+    "partial": ({"ignore_null_updates": True}, ("1,1,a,1", "1,,b,2", "1,3,,3"), [(1, 3, "b")]),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.spark
+@pytest.mark.parametrize("dies", [False, True], ids=["planned again at once", "by the next run, should the load die"])
+@pytest.mark.parametrize("how", WORKED_OUT)
+def test_a_day_published_while_rows_are_worked_out_is_not_overwritten(how: str, dies: bool, bench: Workbench) -> None:
+    silver, days, end = WORKED_OUT[how]
+    columns = {"id": "int", "amount": "int", "note": "string", "at": "int"}
+    table = csv_table({"columns": columns, "sequence_by": ["at"], **silver})
+    files = {day: bench.write(f"{day}.csv", f"id,amount,note,at\n{rows}\n") for day, rows in enumerate(days, 1)}
+    bench.load(table, files[1], day=1)
+    second, third = (bench.gate(table, bench.ingest(table, files[day], day=day), day) for day in (2, 3))
+    others: list[LoadResult] = []
+
+    def other_first(write: Write) -> None:
+        if write.what == "merge silver/orders" and not others:
+            others.append(LoadResult(step="", table="orders"))
+            others.append(elsewhere(bench, table, second, 2))
+
+    def death(write: Write) -> None:
+        if dies and len(others) == 2:
+            raise Died
+
+    with watching(other_first, death), suppress(Died):
+        bench.merge(table, third, 3)
+    if dies:
+        (waiting,) = waiting_batches(bench.spark, bench.lake, "orders")
+        assert waiting.batch.id == third.batch.id
+        bench.merge(table, bench.gate(table, LoadResult(step="", table="orders", batch=waiting.batch), 4), 4)
+    more = {"scd2": ("_valid_from", "_valid_to"), "softly deleted": ("_deleted_at IS NULL",)}
+    rows = bench.spark.read.format("delta").load(bench.lake.silver("orders"))
+    found = rows.selectExpr("id", "amount", "note", *more.get(how, ())).collect()
+    assert sorted(map(tuple, found)) == end
+    assert waiting_batches(bench.spark, bench.lake, "orders") == ()
+
+
 @pytest.mark.slow
 @pytest.mark.spark
 def test_two_runs_that_take_the_same_rows_back_both_add_up(bench: Workbench) -> None:

@@ -14,7 +14,7 @@ from airflow_ingest.lakehouse.errors import ConflictError
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import Commit, commits_after, history, others_among
 from airflow_ingest.lakehouse.model import Batch, GateOutcome, PartitionRange, RowCounts, RunInfo
-from airflow_ingest.lakehouse.progress import DERIVED, Progress
+from airflow_ingest.lakehouse.progress import DERIVED, WORKED_OUT, Progress
 from airflow_ingest.lakehouse.silver.account import ACCOUNT, Account, Retracted, left_alone, reconcile
 from airflow_ingest.lakehouse.silver.changes import Changes
 from airflow_ingest.lakehouse.silver.derivation import Derivation
@@ -146,6 +146,7 @@ class Load:
             )
         )
         stamp = self._with_account(Account(gate=self.gate.rows if self.gate else None, changes=found.counts))
+        stamp = replace(stamp, metadata={**stamp.metadata, WORKED_OUT: before})
         if tombstones and (found.deletes or found.derived):
             redo = self.batch if found.derived else None
             tombstones = tombstones.bury(found.deletions, self._stamp_for("tombstones"), redo)
