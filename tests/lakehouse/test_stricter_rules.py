@@ -60,3 +60,15 @@ def test_a_row_of_another_day_that_is_rejected_now_becomes_a_letter_of_its_own_d
     replayed = replay_dlq(bench.spark, bench.lake, "orders", strict, run(9), fix={"amount": "'7'"})
     assert (replayed.replayed, replayed.rejected) == (1, 0)
     assert (1, 7) in silver(bench)
+
+
+def test_what_the_merge_rejects_by_newer_rules_than_the_gates_becomes_a_letter(bench: Workbench) -> None:
+    file = bench.write("1.csv", HEAD + "1,1,a,1\n1,1,a,1\n2,5,b,1\n3,x,c,1\n")
+    lax = table("merge", {"max_reject_rate": "100%"})
+    gate = bench.gate(lax, bench.ingest(lax, file))
+    told = letters(bench)
+    for _ in range(2):
+        bench.merge(table("merge", STRICT), gate)
+        assert silver(bench) == [(2, 5)]
+        assert [row for row in letters(bench) if row in told] == told
+        assert [row[-1] for row in letters(bench) if row not in told] == [["big"], ["big"]]

@@ -12,6 +12,7 @@ from airflow_ingest.lakehouse.batches import set_state
 from airflow_ingest.lakehouse.bronze import read_batch
 from airflow_ingest.lakehouse.commits import Stamp
 from airflow_ingest.lakehouse.conflicts import replanned
+from airflow_ingest.lakehouse.dlq import add_letters, dead_letters, with_letter_ids
 from airflow_ingest.lakehouse.errors import ConflictError, ReconciliationError
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import Commit, bytes_put, in_effect, own_history, told
@@ -57,9 +58,10 @@ def merge_silver(
     """Publishes the accepted rows of `batch` into silver; doing it again changes nothing.
 
     With the `gate`'s outcome on the same batch and rules, the result has the whole account of the rows, and the
-    MERGE reads only the partitions that the batch can touch. With `pins`, a retry finds the commit of an attempt that
-    got that far. Raises SchemaMismatch before anything is written, also where the table was loaded by other keys, and
-    ReconciliationError if the account does not add up, though no other load was published meanwhile.
+    MERGE reads only the partitions that the batch can touch; without it, what is rejected gets its letters here. With
+    `pins`, a retry finds the commit of an attempt that got that far. Raises SchemaMismatch before anything is written,
+    also where the table was loaded by other keys, and ReconciliationError if the account does not add up, though no
+    other load was published meanwhile.
     """
     started = time.monotonic()
     silver, path = silver_of(table), lake.silver(name)
@@ -91,6 +93,9 @@ def merge_silver(
         region = None if silver.by_key else Region.of(silver, batch, place)
         if region and not applied and region.is_overtaken(spark, path, silver, batch, place, commits):
             return _superseded(spark, lake, batch, run, agreed, started)
+        if agreed is None:  # the gate has judged by other rules, or not at all
+            letters = dead_letters(with_letter_ids(judged.rows, name), batch, run, rule_version(table))
+            add_letters(spark, lake, name, letters, run)
         if not created and not applied:
             _prepare(spark, silver, as_silver, commits, *paths)
         known = {"pipeline": lake.pipeline, "layer": "silver", "table": name, "run": run.run_id}
