@@ -37,7 +37,7 @@ from airflow_ingest.lakehouse.settings import compiled, rows_expected, settings_
 from airflow_ingest.lakehouse.sources import source_of
 from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE, SOURCE_POSITION, TableSource
 from airflow_ingest.lakehouse.sources.database import Database
-from airflow_ingest.lakehouse.sql import literal, quote
+from airflow_ingest.lakehouse.sql import EXACT_JSON, literal, quote
 from airflow_ingest.lakehouse.tables import check_same_columns, ensure
 from airflow_ingest.lakehouse.watermarks import application
 from airflow_ingest.lakehouse.widening import alter_types, changes, enable_features, is_type_error
@@ -379,6 +379,6 @@ def _with_audit_columns(rows: DataFrame, batch: Batch, system: str) -> DataFrame
         F.current_timestamp().alias("_bronze_ingestion_timestamp"),
         F.lit(system).alias("_source_system"),
         *(F.col(name) for name in (SOURCE_FILE, SOURCE_POSITION) if name in rows.columns),
-        F.sha2(F.to_json(F.struct(*hashed)), 256).alias(RECORD_HASH),
+        F.sha2(F.to_json(F.struct(*hashed), EXACT_JSON), 256).alias(RECORD_HASH),
         F.lit(batch.order).alias(BATCH_ORDER),
     )

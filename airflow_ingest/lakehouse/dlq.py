@@ -22,7 +22,7 @@ from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import Commit, own_history, told
 from airflow_ingest.lakehouse.model import Batch, RunInfo
 from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE, SOURCE_POSITION
-from airflow_ingest.lakehouse.sql import literal, quote
+from airflow_ingest.lakehouse.sql import EXACT_JSON, literal, quote
 from airflow_ingest.lakehouse.sql import table as sql_table
 from airflow_ingest.lakehouse.tables import ensure
 
@@ -98,7 +98,7 @@ def _letters(judged: DataFrame, table: str, run: RunInfo, rule_version: str) -> 
         F.col(BATCH_ID),
         F.col(PROCESSING_DATE),
         F.col(_GENERATION).alias("generation"),
-        F.to_json(F.col(SOURCE)).alias("payload"),
+        F.to_json(F.col(SOURCE), EXACT_JSON).alias("payload"),
         F.col(f"{SOURCE}.{CORRUPT_RECORD}").alias("raw"),
         F.col(ERRORS).alias("reasons"),
         F.col(SOURCE_FILE).alias("source_file"),

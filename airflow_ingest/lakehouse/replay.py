@@ -30,6 +30,7 @@ from airflow_ingest.lakehouse.silver.load import others_between
 from airflow_ingest.lakehouse.silver.lookups import Lookups
 from airflow_ingest.lakehouse.silver.replayed import Replayed
 from airflow_ingest.lakehouse.sources.base import SOURCE_FILE
+from airflow_ingest.lakehouse.sql import EXACT_JSON
 from airflow_ingest.lakehouse.sql import table as sql_table
 
 BATCH_SIZE = 10_000
@@ -187,7 +188,7 @@ def _as_bronze(spark: SparkSession, lake: Lake, name: str, part: _Part, letters:
 
 def _verdicts(letters: DataFrame, judged: Judged, *, fixed: bool) -> DataFrame:
     """What became of each of the `letters`: one of which nothing is left has nothing against it."""
-    payload = F.to_json(SOURCE) if fixed else F.lit(None).cast("string")
+    payload = F.to_json(SOURCE, EXACT_JSON) if fixed else F.lit(None).cast("string")
     errors = F.array_distinct(F.flatten(F.collect_list(ERRORS))).alias(ERRORS)
     found = judged.rows.groupBy(_LETTER).agg(errors, F.first(payload).alias("fixed"))
     none = F.array().cast(judged.rows.schema[ERRORS].dataType)

@@ -172,3 +172,20 @@ def test_rows_that_went_in_by_other_keys_stay_as_they_are(bench: Workbench, monk
         bench.load(other, bench.write("2.csv", "id,amount,note\n9,9,a\n"), 2)
     commits = log.own_history(bench.spark, bench.lake.silver("orders"))
     assert highest_of(commits) == "2026-01-02T00:00:00+00:00"
+
+
+@pytest.mark.slow
+def test_a_time_comes_back_to_the_microsecond(bench: Workbench) -> None:
+    columns = {"id": "int", "at": "timestamp", "n": "int"}
+    table = csv_table(
+        {"columns": columns, "keys": ["id", "at"], "sequence_by": []},
+        source={"files": "unused", "format": "parquet"},
+        quality={"max_reject_rate": "100%"},
+    )
+    path = str(bench.landing / "x")
+    values = ", ".join(f"(1, TIMESTAMP'2026-10-25 01:30:00.12345{last}', 'bad')" for last in (6, 7))
+    bench.spark.sql(f"SELECT * FROM VALUES {values} AS v(id, at, n)").coalesce(1).write.parquet(path)
+    assert bench.load(table, f"{path}/*.parquet").rows.rejected == 2
+    assert replay_dlq(bench.spark, bench.lake, "orders", table, run(1), rule="cast", fix={"n": "'5'"}).replayed == 2
+    found = bench.rows(bench.lake.silver("orders"), "id", "at", "n")
+    assert [(at.microsecond, n) for _, at, n in found] == [(123456, 5), (123457, 5)]

@@ -44,7 +44,7 @@ from airflow_ingest.lakehouse.silver.rows import INGESTED_AT, INGESTED_BY, SEQUE
 from airflow_ingest.lakehouse.silver.transforms import PASSED_ON, SOURCE_ROW, transformed
 from airflow_ingest.lakehouse.sources.base import CORRUPT_RECORD, SOURCE_FILE, SOURCE_POSITION
 from airflow_ingest.lakehouse.sources.files import REPLACEMENT_CHARACTER, UNREADABLE
-from airflow_ingest.lakehouse.sql import literal, quote
+from airflow_ingest.lakehouse.sql import EXACT_JSON, literal, quote
 
 ERRORS = "__errors"
 FILTERED = "__filtered"
@@ -155,7 +155,7 @@ def judge_rows(
         lost = _lost_in_sql(silver)
         left_out = {*PASSED_ON, CORRUPT_RECORD, *carry, *(check.condition for check in lost)}
         source = [column for column in rows.columns if column not in left_out]
-        whole = F.to_json(F.struct(*(quote(column) for column in sorted(source))))
+        whole = F.to_json(F.struct(*(quote(column) for column in sorted(source))), EXACT_JSON)
         original, tie_breaker = F.col(SOURCE_ROW), F.sha2(F.concat(RECORD_HASH, whole), 256)
     if silver.images is not None:
         rows, source, broken = with_images(rows, silver.images, source, needed_columns(silver))
