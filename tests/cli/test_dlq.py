@@ -33,6 +33,7 @@ def _shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_shop(PIPELINE, {"01": "id,amount\n1,10\n2,2O\n3,3O\n4,-4\n"})
 
 
+@pytest.mark.slow
 @pytest.mark.spark
 @pytest.mark.usefixtures("spark_server")
 def test_rejected_rows_come_back_with_a_fix_and_gold_follows() -> None:

@@ -187,6 +187,7 @@ def test_an_input_that_was_made_anew_is_taken_whole(bench: Workbench) -> None:
     assert (again.reason, totals(bench)) == ("recomputed whole", {first: 3, second: 4})
 
 
+@pytest.mark.slow
 def test_an_input_that_was_made_anew_may_have_fewer_versions(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log, "_shared_folder", lambda *_: None)  # Spark is elsewhere, and has to read the logs
     for amount in (1, 2, 3):

@@ -83,6 +83,7 @@ def test_values_that_do_not_cast_are_rejected_with_column_and_value(bench: Workb
     assert (result.rows.read, result.rows.rejected, result.rows.inserted) == (3, 2, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("expression", "lost"),
     [

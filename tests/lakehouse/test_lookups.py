@@ -41,6 +41,7 @@ def carriers(bench: Workbench, day: int, *rows: str) -> None:
     merge_silver(bench.spark, bench.lake, "carriers", CARRIERS, run(day), loaded.batch)
 
 
+@pytest.mark.slow
 def test_a_relationship_rejects_what_the_other_table_has_not(bench: Workbench) -> None:
     related = {"column": "carrier", "table": "silver.carriers", "key": "code"}
     rules: list[Any] = [{"name": "it's `known`", "relationships": related}, {"row_count": {"min": 1}}]

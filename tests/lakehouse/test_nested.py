@@ -59,6 +59,7 @@ def test_an_object_as_text_is_json_and_a_flag_may_be_left_out(bench: Workbench) 
     assert silver_rows(bench) == [(2, None, None)]
 
 
+@pytest.mark.slow
 def test_a_whole_number_is_not_made_of_one_with_a_fraction(bench: Workbench) -> None:
     columns = {"id": "int", "n": "int", "m": "bigint"}
     table = csv_table({"columns": columns, "sequence_by": []}, source={"files": "x", "format": "parquet"})
@@ -136,6 +137,7 @@ def test_objects_are_taken_by_name_and_what_does_not_cast_inside_rejects_the_row
     check(bench, table, bench.write("rows.json", "".join(json.dumps(row) + "\n" for row in rows)))
 
 
+@pytest.mark.slow
 def test_json_in_a_text_column_is_taken_by_name_too(bench: Workbench) -> None:
     table = csv_table({"columns": COLUMNS, "keys": ["id"], "sequence_by": []}, quality={"max_reject_rate": "100%"})
     names = [name for name in COLUMNS if name != "id"]

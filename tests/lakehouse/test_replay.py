@@ -51,6 +51,7 @@ def test_a_replayed_row_keeps_its_place_and_does_not_overwrite_a_newer_one(bench
     assert bench.rows(bench.lake.silver("orders")) == [(1, 2, "day two")]
 
 
+@pytest.mark.slow
 def test_a_batch_that_is_merged_again_after_a_replay_has_each_row_once(bench: Workbench) -> None:
     silver = {
         "columns": {"id": "int", "day": "date"},
@@ -126,6 +127,7 @@ def test_a_replay_goes_in_parts_and_goes_on_where_it_was_stopped(bench: Workbenc
     assert bench.rows(bench.lake.dlq("orders"), "attempts") == [(1,)] * 5
 
 
+@pytest.mark.slow
 def test_letters_are_listed_chosen_by_id_and_discarded_for_good(bench: Workbench) -> None:
     table = csv_table()
     file = bench.write("x.csv", BAD_DAY)
