@@ -25,7 +25,7 @@ from airflow_ingest.lakehouse.masking import hidden, masks_of
 from airflow_ingest.lakehouse.model import ReplayResult, RunInfo
 from airflow_ingest.lakehouse.progress import progress_of
 from airflow_ingest.lakehouse.silver.identity import check_identity
-from airflow_ingest.lakehouse.silver.judged import ERRORS, SOURCE, Judged, judge_rows, judging, silver_of
+from airflow_ingest.lakehouse.silver.judged import ERRORS, SOURCE, Judged, judge_rows, judging, require_rules, silver_of
 from airflow_ingest.lakehouse.silver.load import others_between
 from airflow_ingest.lakehouse.silver.lookups import Lookups
 from airflow_ingest.lakehouse.silver.replayed import Replayed
@@ -133,6 +133,7 @@ def _replay_part(spark: SparkSession, lake: Lake, name: str, part: _Part, skippe
     lookups = Lookups.of(spark, lake, part.table)
     with judging(spark):
         judged = judge_rows(_as_bronze(spark, lake, name, part, letters), part.table, lookups, carry=(_LETTER,))
+        require_rules(f"tables.{name}", part.table, judged)
         judged = replace(judged, rows=checkpointed(judged.rows))  # they are counted, merged and marked
         verdicts = _verdicts(letters, judged, fixed=bool(part.fix))
         result = ReplayResult(table=name, dry_run=part.dry_run, **_tally(verdicts))

@@ -57,12 +57,17 @@ def other_settings(spark: SparkSession, settings: Mapping[str, str]) -> Iterator
 @contextmanager
 def compiled(spark: SparkSession, rows: int) -> Iterator[None]:
     """Has Spark compile what it runs inside the block, where that pays for so many `rows`."""
-    limit = _bulk_rows(spark)
-    if limit is None or rows < limit:
+    if not is_bulk(spark, rows):
         yield
         return
     with other_settings(spark, _COMPILED):
         yield
+
+
+def is_bulk(spark: SparkSession, rows: int) -> bool:
+    """Whether so many rows are many; never, where the server does not say from how many on."""
+    limit = _bulk_rows(spark)
+    return limit is not None and rows >= limit
 
 
 def rows_expected(commits: Sequence[Commit], batch: Batch | None = None) -> int:

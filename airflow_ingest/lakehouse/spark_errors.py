@@ -17,7 +17,7 @@ def error_class(error: BaseException) -> str:
 def brief(error: BaseException) -> str:
     """The sentences of `error` that a person can use, and its first cause, on one line."""
     text = str(error)
-    head = re.split(r"\n\s*\n?JVM stacktrace:|\n\tat |\n'|\n\+-|; line \d+ pos \d+", text, maxsplit=1)[0]
+    head = re.split(r"\n\s*\n?JVM stacktrace:|\n\tat |\n'|\n\+-|; line \d+ pos \d+|;\n", text, maxsplit=1)[0]
     cause = _CAUSE.search(text)
     because = f" ({cause.group(1)}: {cause.group(2)})" if cause and cause.group(2) not in head else ""
     return " ".join(head.split()) + because

@@ -12,9 +12,11 @@ from pyspark.sql import DataFrame
 from airflow_ingest.config import Gold, Quality
 from airflow_ingest.config.rules import AnyRule
 from airflow_ingest.lakehouse.model import Decision, RuleResult
-from airflow_ingest.lakehouse.quality.questions import Questions, of_row, results
+from airflow_ingest.lakehouse.quality.batch_rules import Measures
+from airflow_ingest.lakehouse.quality.questions import Questions, as_errors, of_row, results
 from airflow_ingest.lakehouse.quality.results import Judgement
 from airflow_ingest.lakehouse.quality.row_rules import failing_condition
+from airflow_ingest.lakehouse.quality.sql_rules import unsound
 
 _ROWS = "rows"
 
@@ -58,9 +60,12 @@ def _evaluate(
     rules: Sequence[AnyRule], rows: DataFrame, moment: datetime, past: Mapping[str, Sequence[float]]
 ) -> tuple[int, list[RuleResult]]:
     asked = Questions.of(((n, rule, "true") for n, rule in enumerate(rules) if rule.scope == "batch"), rows)
-    of_rows: dict[str, str] = {}
-    for n, rule in enumerate(rules):
-        of_rows |= of_row(rule, n, failing_condition(rule)) if rule.scope == "row" else {}
+    of_rows = {n: of_row(rule, n, failing_condition(rule)) for n, rule in enumerate(rules) if rule.scope == "row"}
+    refused = unsound(rows, {n: Measures(aggregates) for n, aggregates in of_rows.items()})
+    aggregates = {_ROWS: "count(1)", **asked.aggregates}
+    for n in of_rows.keys() - refused.keys():
+        aggregates |= of_rows[n]
+    asked = replace(asked, aggregates=aggregates, known={**asked.known, **as_errors(refused)})
     began = time.monotonic()
-    measured = replace(asked, aggregates={_ROWS: "count(1)", **of_rows, **asked.aggregates}).answers(rows.columns)
+    measured = asked.answers(rows.columns)
     return int(measured[_ROWS]), results(rules, measured, moment, past, time.monotonic() - began)

@@ -29,8 +29,8 @@ from airflow_ingest.lakehouse.quality.samples import sampled, shown
 from airflow_ingest.lakehouse.sql import quote
 
 ROW_COUNT = "row_count"
-ANSWER, ERROR, SECONDS, SAMPLE = "answer", "error", "seconds", "sample"
-"""What an author's SQL gave, why there is nothing, what it took, and some rows that break a rule."""
+ANSWER, ERROR, SECONDS, SAMPLE, TWINS = "answer", "error", "seconds", "sample", "twins"
+"""What an author's SQL gave, why there is nothing, what it took, some rows that break a rule, how many have a twin."""
 _TIME = "%Y-%m-%d %H:%M:%S %Z"
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
@@ -72,6 +72,11 @@ class Verdict:
     failing: int = 0
 
 
+def not_worked_out(why: str) -> str:
+    """What is said of a rule that has no answer, and so does not hold."""
+    return f"it cannot be worked out: {why}"
+
+
 def alias(index: int, name: str) -> str:
     """Under which name something is measured for the rule with that `index`, which keeps several apart."""
     return f"b{index}_{name}"
@@ -81,7 +86,12 @@ def measures(rule: Any, index: int, base: str) -> Measures:
     """What has to be measured for the batch rule `rule`."""
     found = _MEASURES[type(rule)](rule, base, f"__{alias(index, '')}") if type(rule) in _MEASURES else Measures({})
     aggregates = {alias(index, name): sql for name, sql in found.aggregates.items()}
-    return Measures({alias(index, "rows"): f"count_if({base})", **aggregates}, found.columns)
+    return Measures({**looked_at(index, base), **aggregates}, found.columns)
+
+
+def looked_at(index: int, base: str) -> dict[str, str]:
+    """The aggregate that says how many rows a rule looks at."""
+    return {alias(index, "rows"): f"count_if({base})"}
 
 
 def judge(
@@ -91,7 +101,7 @@ def judge(
     own = alias(index, "")
     values = {name.removeprefix(own): value for name, value in measured.items() if name.startswith(own)}
     if error := values.get(ERROR):
-        verdict = Verdict(False, f"it cannot be worked out: {error}", None, "")
+        verdict = Verdict(False, not_worked_out(error), None, "")
     else:
         verdict = _JUDGES[type(rule)](rule, Found(int(values["rows"] or 0), values, moment, past))
     return RuleResult(
@@ -138,12 +148,12 @@ def _sample(columns: Sequence[str], broken: str) -> dict[str, str]:
 def _count_twins(rule: UniqueRule, base: str, own: str) -> Measures:
     alike = f"{own}alike"
     twins = f"{base} AND {quote(alike)} > 1"
-    found = {"twins": f"count_if({twins})", **_sample(rule.unique, twins)}
+    found = {TWINS: f"count_if({twins})", **_sample(rule.unique, twins)}
     return Measures(found, {alike: _alike(rule.unique, base)})
 
 
 def _unique(rule: UniqueRule, found: Found) -> Verdict:
-    twins = int(found.values["twins"] or 0)
+    twins = int(found.values[TWINS] or 0)
     message = f"{twins} rows share their ({', '.join(rule.unique)}) with another row"
     return Verdict(twins == 0, message, float(twins), "0", twins)
 

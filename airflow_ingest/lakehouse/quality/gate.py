@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -28,10 +28,11 @@ from airflow_ingest.lakehouse.model import (
     RunInfo,
     short_hash,
 )
-from airflow_ingest.lakehouse.quality.questions import Questions, failing, of_row, results
+from airflow_ingest.lakehouse.quality.questions import Questions, as_errors, failing, of_row, results
 from airflow_ingest.lakehouse.quality.results import Judgement, past_values, record
 from airflow_ingest.lakehouse.quality.row_rules import failing_condition
-from airflow_ingest.lakehouse.settings import compiled, other_settings, rows_expected
+from airflow_ingest.lakehouse.quality.uniqueness import without_twins
+from airflow_ingest.lakehouse.settings import compiled, is_bulk, other_settings, rows_expected
 from airflow_ingest.lakehouse.silver.judged import (
     ACCEPTED,
     DELETES,
@@ -70,14 +71,17 @@ _WELL_FORMED, _JUDGEABLE, _REJECTED, _PUBLISHED, _LOOKED_AT = _KNOWN
 def quality_gate(spark: SparkSession, lake: Lake, name: str, table: Table, run: RunInfo, batch: Batch) -> GateOutcome:
     """Judges `batch`: rejected rows go to the DLQ, the outcome of every rule to `ops/quality_results`.
 
-    The decision is `block` if a batch rule of severity error failed or more than `max_reject_rate` of the rows were
-    rejected, `warn` if a rule of severity warning did or a rate is one that people want to be told of, else `pass`.
+    The decision is `block` if a batch rule of severity error failed, if one on rows cannot be worked out, or if more
+    than `max_reject_rate` of the rows were rejected; `warn` if a rule of severity warning failed or a rate is one that
+    people want to be told of; else `pass`.
     """
     started = time.monotonic()
     lookups = Lookups.of(spark, lake, table)
-    with judging(spark), compiled(spark, rows_expected(history(spark, lake.bronze(name), 1))):
+    expected = rows_expected(history(spark, lake.bronze(name), 1))
+    with judging(spark), compiled(spark, expected):
         judged = judge(spark, lake, name, table, batch, lookups)
-        asked = measuring(table, judged)
+        unique = _known_unique(table, judged) if is_bulk(spark, expected) else ()
+        asked = measuring(table, judged, unique)
         beside = asked.asked_beside(judged.columns)
         began = time.monotonic()
         measured = {**_measure_and_reject(spark, lake, table, run, asked, batch), **beside}
@@ -132,16 +136,29 @@ def rule_version(table: Table) -> str:
     return short_hash(silver, table.quality.model_dump_json())
 
 
-def measuring(table: Table, judged: Judged) -> Questions:
-    """What is to be asked of the batch: aggregates that answer every rule in one pass."""
+def measuring(table: Table, judged: Judged, unique: Collection[int] = ()) -> Questions:
+    """What is to be asked of the batch: aggregates that answer every rule in one pass.
+
+    `unique` are the indexes of rules of which it is known that no row has a twin.
+    """
     rules = ((index, rule, _base(rule)) for index, rule in _rules(table, "batch"))
     known = {name: F.expr(sql) for name, sql in {_BROKEN: _LABELS, **_KNOWN}.items()}
     rows = judged.rows.withColumns(known)
-    told = [(index, rule) for index, rule in _rules(table, "row") if rule.severity != "error"]
-    conditions = {_told(index): F.expr(f"{_JUDGEABLE} AND {failing_condition(rule)}") for index, rule in told}
-    asked = Questions.of(rules, rows.withColumns(conditions) if conditions else rows)
-    aggregates = {**_aggregates(table), **asked.aggregates}
-    return replace(asked, aggregates=aggregates, of_rejected=_of_rejected(table, judged))
+    conditions = {
+        _told(index): F.expr(f"{_JUDGEABLE} AND {failing_condition(rule)}") for index, rule in _telling(table, judged)
+    }
+    asked = Questions.of(rules, rows.withColumns(conditions) if conditions else rows, unique)
+    aggregates = {**_aggregates(table, judged), **asked.aggregates}
+    refused = {index: judged.refused[rule.name] for index, rule in _rules(table, "row") if rule.name in judged.refused}
+    known = {**asked.known, **as_errors(refused)}
+    return replace(asked, aggregates=aggregates, known=known, of_rejected=_of_rejected(table, judged))
+
+
+def _known_unique(table: Table, judged: Judged) -> Collection[int]:
+    """The rules that a look at their columns alone answers; what the pipeline's own code makes is not made twice."""
+    silver = silver_of(table)
+    own_code = silver.transform is not None or silver.sql is not None
+    return () if own_code else without_twins(judged.typed, _rules(table, "batch"))
 
 
 def _measure_and_reject(
@@ -191,30 +208,40 @@ def _of_rejected(table: Table, judged: Judged) -> dict[str, str]:
     """How many rows were rejected for what, and some of those that a rule has rejected."""
     found = {name: f"count_if({_has(label)})" for label, name in _counted(table, judged).items()}
     for index, rule in _rules(table, "row"):
-        found |= of_row(rule, index, _has(rule.name)) if rule.severity == "error" else {}
+        if rule.severity == "error" and rule.name not in judged.refused:
+            found |= of_row(rule, index, _has(rule.name))
     return found
 
 
-def _aggregates(table: Table) -> dict[str, str]:
+def _aggregates(table: Table, judged: Judged) -> dict[str, str]:
     aggregates = {
         "read": "count(1)",
         "filtered": f"count_if({FILTERED})",
         "rejected": f"count_if({_REJECTED})",
         "deduplicated": f"count_if({ACCEPTED} AND {RANK} > 1)",
         "deletions": f"count_if({_PUBLISHED} AND {DELETES})",
-        "passing": f"count_if({ACCEPTED} AND NOT {_warned(table)})",
+        "passing": f"count_if({ACCEPTED} AND NOT {_warned(table, judged)})",
     }
-    for index, rule in _rules(table, "row"):
-        aggregates |= of_row(rule, index, quote(_told(index))) if rule.severity != "error" else {}
+    for index, rule in _telling(table, judged):
+        aggregates |= of_row(rule, index, quote(_told(index)))
     for index, name in enumerate(_pruning_columns(table)):
         for side in ("min", "max"):
             aggregates[f"p{index}_{side}"] = as_text(f"{side}(CASE WHEN {_PUBLISHED} THEN {quote(name)} END)")
     return aggregates
 
 
-def _warned(table: Table) -> str:
+def _telling(table: Table, judged: Judged) -> list[tuple[int, Any]]:
+    """The rules on rows that reject none, but for those that cannot be worked out."""
+    return [
+        (index, rule)
+        for index, rule in _rules(table, "row")
+        if rule.severity != "error" and rule.name not in judged.refused
+    ]
+
+
+def _warned(table: Table, judged: Judged) -> str:
     """Whether a row breaks a rule on rows of severity warning."""
-    broken = [quote(_told(index)) for index, rule in _rules(table, "row") if rule.severity == "warning"]
+    broken = [quote(_told(index)) for index, rule in _telling(table, judged) if rule.severity == "warning"]
     return f"({' OR '.join(broken)})" if broken else "false"
 
 
@@ -247,7 +274,7 @@ def _decide(
     blocking = [
         f"rule {rule.name}: {rule.message}"
         for rule in failed
-        if rule.severity == "error" and scopes[rule.name] == "batch"
+        if rule.severity == "error" and (scopes[rule.name] == "batch" or rule.name in judged.refused)
     ]
     limit = table.quality.max_reject_rate
     if limit is not None and rows.reject_rate > limit:

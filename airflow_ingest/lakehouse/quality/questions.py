@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,18 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from airflow_ingest.lakehouse.model import RuleResult
-from airflow_ingest.lakehouse.quality.batch_rules import ANSWER, ERROR, SAMPLE, alias, judge, measures
+from airflow_ingest.lakehouse.quality.batch_rules import (
+    ANSWER,
+    ERROR,
+    SAMPLE,
+    TWINS,
+    Measures,
+    alias,
+    judge,
+    looked_at,
+    measures,
+    not_worked_out,
+)
 from airflow_ingest.lakehouse.quality.row_rules import columns_of, outcome
 from airflow_ingest.lakehouse.quality.samples import ENDS, sampled, shown
 from airflow_ingest.lakehouse.quality.sql_rules import as_measure, asked_beside, query_of, unsound
@@ -24,36 +35,34 @@ Asked = tuple[int, Any, str]
 class Questions:
     """The `aggregates` to take over `rows`, by the names that `judge` knows.
 
-    `of_rejected` are such as only rejected rows count for. `errors` are answers already; `others` have an author's SQL
+    `of_rejected` are such as only rejected rows count for. `known` are answers already; `others` have an author's SQL
     that is no aggregate, and are asked beside.
     """
 
     rows: DataFrame
     aggregates: Mapping[str, str]
-    errors: Mapping[str, str]
+    known: Mapping[str, Any]
     others: tuple[Asked, ...]
     of_rejected: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, rules: Iterable[Asked], rows: DataFrame) -> Questions:
-        """The questions of `rules`."""
-        aggregates: dict[str, str] = {}
-        authored: dict[int, str] = {}
+    def of(cls, rules: Iterable[Asked], rows: DataFrame, unique: Collection[int] = ()) -> Questions:
+        """The questions of `rules`; of those in `unique` it is known that no row has a twin."""
+        found: dict[int, Measures] = {}
         others: list[Asked] = []
-        for asked in rules:
-            index, rule, base = asked
-            found = measures(rule, index, base)
-            for column, sql in found.columns.items():
-                rows = rows.withColumn(column, F.expr(sql))
-            aggregates |= found.aggregates
+        for index, rule, base in rules:
+            measured = Measures(looked_at(index, base)) if index in unique else measures(rule, index, base)
             if own := as_measure(rule, base):
-                authored[index] = own
+                measured = replace(measured, aggregates={**measured.aggregates, alias(index, ANSWER): own})
             elif query_of(rule):
-                others.append(asked)
-        refused = unsound(rows, authored)
-        aggregates |= {alias(index, ANSWER): sql for index, sql in authored.items() if index not in refused}
-        errors = {alias(index, ERROR): error for index, error in refused.items()}
-        return cls(rows, aggregates, errors, tuple(others))
+                others.append((index, rule, base))
+            found[index] = measured
+        refused = unsound(rows, found)
+        sound = [measured for index, measured in found.items() if index not in refused]
+        columns = {name: F.expr(sql) for measured in sound for name, sql in measured.columns.items()}
+        aggregates = {name: sql for measured in sound for name, sql in measured.aggregates.items()}
+        known = {alias(index, TWINS): 0 for index in unique} | as_errors(refused)
+        return cls(rows.withColumns(columns) if columns else rows, aggregates, known, tuple(others))
 
     @property
     def of_all(self) -> list[Column]:
@@ -67,7 +76,7 @@ class Questions:
 
     def asked_beside(self, columns: Sequence[str]) -> dict[str, Any]:
         """What is known without the aggregates: see `lakehouse.quality.sql_rules.asked_beside`."""
-        return {**self.errors, **asked_beside(self.rows, self.others, columns)}
+        return {**self.known, **asked_beside(self.rows, self.others, columns)}
 
     def answers(self, columns: Sequence[str]) -> dict[str, Any]:
         """All that was asked, in a pass for the aggregates and one for each of the others."""
@@ -82,6 +91,11 @@ class Questions:
         asked = {**self.aggregates, **self.of_rejected}
         known = {asked[name]: value for name, value in measured.items()}
         return {name: known[sql] for name, sql in asked.items()}
+
+
+def as_errors(refused: Mapping[int, str]) -> dict[str, Any]:
+    """What is known of the rules, by index, that cannot be worked out for the reasons given."""
+    return {alias(index, ERROR): error for index, error in refused.items()}
 
 
 def _as_columns(aggregates: Mapping[str, str]) -> list[Column]:
@@ -118,6 +132,8 @@ def results(
 
 
 def _of_rows(rule: Any, index: int, measured: Mapping[str, Any]) -> RuleResult:
+    if error := measured.get(alias(index, ERROR)):
+        return outcome(rule, 0).model_copy(update={"passed": False, "message": not_worked_out(error)})
     sample = shown([measured.get(_sample(index, end)) for end in ENDS])
     return outcome(rule, int(measured[failing(index)])).model_copy(update={"sample": sample})
 

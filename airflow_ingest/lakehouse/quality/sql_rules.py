@@ -6,9 +6,9 @@ A query that cannot be worked out is an error of its rule, which then does not h
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from pyspark.errors import (
     AnalysisException,
@@ -23,7 +23,7 @@ from pyspark.sql import functions as F
 from airflow_ingest.config import DriftRule, SqlRule
 from airflow_ingest.config.batch_sql import BATCH
 from airflow_ingest.lakehouse.expressions import over_rows
-from airflow_ingest.lakehouse.quality.batch_rules import ANSWER, ERROR, ROW_COUNT, SECONDS, alias
+from airflow_ingest.lakehouse.quality.batch_rules import ANSWER, ERROR, ROW_COUNT, SECONDS, Measures, alias
 from airflow_ingest.lakehouse.spark_errors import brief
 from airflow_ingest.lakehouse.sql import quote
 
@@ -32,6 +32,7 @@ _REFUSED = (AnalysisException, ArithmeticException, DateTimeException, NumberFor
 """What is wrong with a query, and will be when it is tried again."""
 _SIMPLE = frozenset({"kind", "expressions", "from_", "where"})
 """The parts of a SELECT that is one aggregation over some rows."""
+Key = TypeVar("Key", int, str)
 
 
 @lru_cache(maxsize=256)
@@ -80,16 +81,18 @@ def as_measure(rule: Any, base: str) -> str | None:
     return over_rows(found[0], f"{base} AND coalesce(({found[1]}), false)") if found else None
 
 
-def unsound(rows: DataFrame, aggregates: Mapping[int, str]) -> dict[int, str]:
-    """What Spark says against those of the rules' `aggregates` over `rows` that it refuses."""
-    if not aggregates or _refusal(rows, aggregates.values()) is None:
+def unsound(rows: DataFrame, asked: Mapping[Key, Measures]) -> dict[Key, str]:
+    """What Spark says against those rules whose measures over `rows` it refuses."""
+    if not asked or _refusal(rows, asked.values()) is None:
         return {}
-    return {index: refusal for index, sql in aggregates.items() if (refusal := _refusal(rows, [sql]))}
+    return {key: refusal for key, measures in asked.items() if (refusal := _refusal(rows, [measures]))}
 
 
-def _refusal(rows: DataFrame, aggregates: Iterable[str]) -> str | None:
+def _refusal(rows: DataFrame, asked: Collection[Measures]) -> str | None:
+    columns = {name: F.expr(sql) for measures in asked for name, sql in measures.columns.items()}
+    aggregates = [F.expr(sql) for measures in asked for sql in measures.aggregates.values()]
     try:
-        rows.agg(*map(F.expr, aggregates)).schema  # noqa: B018 - asks for the analysis
+        (rows.withColumns(columns) if columns else rows).agg(*aggregates).schema  # noqa: B018 - asks for the analysis
     except AnalysisException as error:
         return brief(error)
     return None

@@ -7,20 +7,23 @@ The gate and the merge both start from here, so what one counts is what the othe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from airflow_ingest.config import Silver, Table
+from airflow_ingest.config import Rule, Silver, Table
 from airflow_ingest.lakehouse.bronze import AUDIT_COLUMNS, BATCH_ID, BATCH_ORDER, RECORD_HASH, read_batch
 from airflow_ingest.lakehouse.dlq import ORDINAL, with_fixes, with_ordinals
+from airflow_ingest.lakehouse.errors import SchemaMismatch
 from airflow_ingest.lakehouse.expressions import losses
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.model import Batch, RowCounts, RunInfo
+from airflow_ingest.lakehouse.quality.batch_rules import Measures, not_worked_out
 from airflow_ingest.lakehouse.quality.row_rules import failing_condition
+from airflow_ingest.lakehouse.quality.sql_rules import unsound
 from airflow_ingest.lakehouse.settings import other_settings
 from airflow_ingest.lakehouse.silver import models
 from airflow_ingest.lakehouse.silver.folding import HELPERS, folded, gathered
@@ -72,16 +75,20 @@ class Judged:
     """`rows`: one row of the batch each, with silver's columns (`selected`) and the helper columns named above.
 
     A column that no batch has had yet, and of which the configuration says no type, is not among those selected.
+    `typed` are the same rows with the columns alone for which no other table has to be read.
 
     `checks` are all reasons that a row can be rejected for; `missing` are columns that silver reads and the batch
-    has not, which are NULL in `rows`.
+    has not, which are NULL in `rows`. `refused` are the rules on rows, by name, that cannot be worked out, and why; no
+    row was judged by them.
     """
 
     silver: Silver
     rows: DataFrame
+    typed: DataFrame
     selected: tuple[Projected, ...]
     checks: tuple[Check, ...]
     missing: tuple[str, ...]
+    refused: Mapping[str, str]
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -183,12 +190,15 @@ def judge_rows(
         *(F.col(quote(name)) for name in sorted(unprojected(silver, [column.name for column in columns]) - helpers)),
         *(F.col(quote(name)) for name in sorted(helpers)),
     )
+    alone = typed
     if others:
         typed = lookups.beside(typed, silver)
         others = in_types(typed, others)
         typed = typed.withColumns({column.name: F.expr(column.sql) for column in others})
+    refused: Mapping[str, str] = {}
     if not found or found.rejected:
-        typed = lookups.related(typed, table.quality.rules)
+        typed, refused = lookups.related(typed, table.quality.rules)
+        refused = {**refused, **_unsound(typed, [rule for rule in _row_rules(table) if rule.name not in refused])}
     looked_up = (check for column in others for check in column.checks)
     undecided = lost_in(silver.delete_when)
     after = (
@@ -197,7 +207,7 @@ def judge_rows(
         *undecided,
         *unknown_operations(silver),
         *_outside(within),
-        *_row_rules(table),
+        *_broken_rules(rule for rule in _row_rules(table) if rule.name not in refused),
     )
     reasons = _errors(()) if found and not found.rejected else _reasons(silver, after)
     rank = "1" if found and not found.deduplicated else _rank(silver)
@@ -211,10 +221,22 @@ def judge_rows(
     return Judged(
         silver=silver,
         rows=judged.withColumn(RANK, F.expr(rank)),
+        typed=alone.select(*(F.col(quote(column.name)) for column in own)),
         selected=tuple(made[column.name] for column in columns if column.name not in without),
         checks=(*before, *after),
         missing=tuple(missing),
+        refused=refused,
     )
+
+
+def require_rules(where: str, table: Table, judged: Judged) -> None:
+    """Raises SchemaMismatch if there is a rule of severity error by which no row was judged."""
+    for rule in _row_rules(table):
+        if rule.severity == "error" and (why := judged.refused.get(rule.name)):
+            raise SchemaMismatch(
+                f"{where}: rule {rule.name}: {not_worked_out(why)}. Nothing was changed. Correct the rule, or the "
+                "columns that it looks at, and run this again."
+            )
 
 
 def published_rows(judged: Judged, run: RunInfo) -> DataFrame:
@@ -343,11 +365,19 @@ def _reasons(silver: Silver, after: Sequence[Check]) -> str:
     )
 
 
-def _row_rules(table: Table) -> list[Check]:
+def _row_rules(table: Table) -> list[Rule]:
+    return [rule for rule in table.quality.rules if rule.scope == "row"]
+
+
+def _unsound(rows: DataFrame, rules: Iterable[Rule]) -> dict[str, str]:
+    return unsound(rows, {rule.name: Measures({rule.name: f"count_if({failing_condition(rule)})"}) for rule in rules})
+
+
+def _broken_rules(rules: Iterable[Rule]) -> list[Check]:
     return [
         Check(rule.name, None, failing_condition(rule), literal(f"breaks {rule.title}"))
-        for rule in table.quality.rules
-        if rule.scope == "row" and rule.severity == "error"
+        for rule in rules
+        if rule.severity == "error"
     ]
 
 

@@ -54,20 +54,27 @@ class Lookups:
             rows = rows.join(found, F.col(quote(key)) == F.col(f"{_KEY}_{index}"), "left").drop(f"{_KEY}_{index}")
         return rows
 
-    def related(self, rows: DataFrame, rules: Iterable[Rule]) -> DataFrame:
-        """`rows` with a column `known_as` for each of `rules` that is a relationship: NULL where there is none."""
+    def related(self, rows: DataFrame, rules: Iterable[Rule]) -> tuple[DataFrame, dict[str, str]]:
+        """`rows` with a column `known_as` for each of `rules` that is a relationship: NULL where there is none.
+
+        Beside them, by name, the rules for which that cannot be said, and why.
+        """
         relationships = [rule for rule in rules if isinstance(rule, RelationshipsRule)]
         kinds = _kinds(rows) if relationships else {}
+        refused: dict[str, str] = {}
         for rule in relationships:
             spec, alias, known = rule.relationships, f"{_KEY}_{rule.name}", known_as(rule.name)
             kind = kinds.get(spec.column.lower())
             if kind is None:
-                raise SchemaMismatch(
-                    f"the rule {rule.name} looks at the column {spec.column}, which the rows have not."
-                )
-            there = self._keys(spec.table, spec.key, alias, kind).withColumn(known, F.lit(True))
+                refused[rule.name] = f"the rows have no column {spec.column}"
+                continue
+            try:
+                there = self._keys(spec.table, spec.key, alias, kind).withColumn(known, F.lit(True))
+            except SchemaMismatch as mismatch:
+                refused[rule.name] = str(mismatch)
+                continue
             rows = rows.join(there, F.col(quote(spec.column)) == F.col(quote(alias)), "left").drop(alias)
-        return rows
+        return rows, refused
 
     def read(self, table: str) -> DataFrame:
         """All rows of `table` as they were at its version."""

@@ -31,7 +31,7 @@ from airflow_ingest.lakehouse.quality.gate import rule_version
 from airflow_ingest.lakehouse.settings import compiled, rows_expected
 from airflow_ingest.lakehouse.silver.account import reconcile
 from airflow_ingest.lakehouse.silver.identity import IDENTITY, SHAPE, check_identity, identity
-from airflow_ingest.lakehouse.silver.judged import judge, judging, published_rows, silver_of
+from airflow_ingest.lakehouse.silver.judged import judge, judging, published_rows, require_rules, silver_of
 from airflow_ingest.lakehouse.silver.load import Load, others_between
 from airflow_ingest.lakehouse.silver.lookups import Lookups
 from airflow_ingest.lakehouse.silver.regions import Region
@@ -72,6 +72,8 @@ def merge_silver(
     with judging(spark):
         pinned = read_batch(spark, lake, batch, progress.bronze) if same else None
         judged = judge(spark, lake, name, table, batch, lookups, pinned, found=same.rows if same else None)
+        if not batch.released:
+            require_rules(f"tables.{name}", table, judged)
         rows = published_rows(judged, run)
         as_silver = shaped(rows, silver)
         created = ensure(
