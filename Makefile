@@ -27,7 +27,7 @@ test: install ## Run the tests (up to ten minutes)
 live: install ## Run the tests on a running Airflow: SLA mails, forms and the status page in a browser, backfills …
 	@scripts/debian postgresql chromium
 	@UV_PYTHON_DOWNLOADS=never .venv/bin/uv sync --frozen --quiet --group browser
-	@$(PY) -m pytest -q -n 3 --dist loadgroup --no-loadscope-reorder -m live tests/live
+	@$(PY) -m pytest -q -n 3 --dist loadscope --no-loadscope-reorder -m live tests/live
 
 slow: install ## Run the tests on Spark that `make test` leaves out (about an hour)
 	@$(PY) -m pytest -q -n 2 --dist loadfile -m "slow and not live" --ignore tests/chaos

@@ -2,13 +2,11 @@
 
 import threading
 
+from airflow_ingest.runtime import import_client
+
 __all__ = ["import_spark_meanwhile"]
 
 
 def import_spark_meanwhile() -> None:
     """Begin to import it in a thread of its own, beside what the caller does next."""
-    threading.Thread(target=_import_spark, name="import-spark").start()
-
-
-def _import_spark() -> None:
-    import pyspark.sql.connect.session  # noqa: F401
+    threading.Thread(target=import_client, name="import-spark").start()

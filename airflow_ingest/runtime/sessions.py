@@ -3,6 +3,7 @@
 import logging
 import os
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ _TWICE_TOLD = ("pyspark.sql.connect.logging", "DataFrameQueryContextLogger", "SQ
 
 _LOCAL_RETRIES = 4
 """About four seconds; Spark's own default waits ten minutes for a server on this machine that has died."""
+_importing = threading.Lock()
 
 
 def get_session(endpoint: Endpoint | None = None, conf: Mapping[str, str] | None = None) -> "SparkSession":
@@ -45,6 +47,12 @@ def get_session(endpoint: Endpoint | None = None, conf: Mapping[str, str] | None
     return spark
 
 
+def import_client() -> None:
+    """Imports Spark's client, in one thread at a time: side by side they could see halves of its modules."""
+    with _importing:
+        import pyspark.sql.connect.session  # noqa: F401
+
+
 @contextmanager
 def session(endpoint: Endpoint | None = None, conf: Mapping[str, str] | None = None) -> Iterator["SparkSession"]:
     """`get_session` for a `with` block: the session ends with it."""
@@ -58,6 +66,7 @@ def session(endpoint: Endpoint | None = None, conf: Mapping[str, str] | None = N
 def _local_session(url: str) -> "SparkSession":
     """As `builder.remote(url).create()`, but past any HTTP proxy: gRPC would send even localhost through it."""
     os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"
+    import_client()
     from pyspark.sql.connect.client import DefaultChannelBuilder
     from pyspark.sql.connect.client.retries import DefaultPolicy
     from pyspark.sql.connect.session import SparkSession
@@ -69,6 +78,7 @@ def _local_session(url: str) -> "SparkSession":
 
 
 def _remote_session(endpoint: Connect) -> "SparkSession":
+    import_client()
     from pyspark.sql import SparkSession
 
     try:

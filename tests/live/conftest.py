@@ -1,4 +1,4 @@
-"""The Airflows of the live tests: each is started once and shared by all tests of one xdist group."""
+"""Running Airflows. Each folder has one, which is started once; its tests go to one worker and share it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,24 @@ from typing import Any
 
 import pytest
 
-from airflow_ingest.runtime import ServerStatus
 from airflow_ingest.testing import DagRun, LocalAirflow
-from tests.mailbox import Mail, Mailbox, mailbox
-from tests.packets import udp_server
-from tests.postgres import Postgres
+from tests.mailbox import Mail, Mailbox
 
 REPOSITORY = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 PATIENCE = 1200
 """Seconds until a test gives up a run; a busy machine takes long, and a passing test waits for none of them."""
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Sends all tests of a folder to one worker."""
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+    class ByFolder(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid.partition("::")[0].rpartition("/")[0]
+
+    return ByFolder(config, log)
 
 
 @dataclass(frozen=True)
@@ -129,6 +137,7 @@ def logged_in(airflow: LocalAirflow, **context: Any) -> Iterator[Any]:
         page.locator("input[name=username]").fill(airflow.username)
         page.locator("input[name=password]").fill(airflow.password)
         page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(lambda url: "/auth/" not in url)
         page.wait_for_load_state("networkidle")
         yield page
         browser.close()
@@ -157,58 +166,3 @@ def running(
     with LocalAirflow(folder / "airflow", dags, env=env, **airflow) as local:
         yield Site(local, dags, landing, lake)
     assert local.processes() == []
-
-
-@pytest.fixture(scope="package")
-def sqlite_site(tmp_path_factory: pytest.TempPathFactory, spark_server: ServerStatus) -> Iterator[Site]:
-    """An Airflow on SQLite that runs what it is told to."""
-    with running(tmp_path_factory.mktemp("sqlite"), schedule=False, parallelism=3) as site:
-        yield site
-
-
-@pytest.fixture
-def site(sqlite_site: Site) -> Iterator[Site]:
-    """It, and what a test drops into its dags folder is removed again."""
-    before = set(sqlite_site.dags.iterdir())
-    yield sqlite_site
-    for path in set(sqlite_site.dags.iterdir()) - before:
-        path.unlink() if path.is_file() else shutil.rmtree(path)
-
-
-@pytest.fixture(scope="package")
-def postgres_site(
-    tmp_path_factory: pytest.TempPathFactory, spark_server: ServerStatus, postgres: Postgres
-) -> Iterator[Site]:
-    """An Airflow on Postgres that runs what is due, with its pipelines from a PipelineDagBundle."""
-    folder = tmp_path_factory.mktemp("postgres")
-    env = {"AIRFLOW_CONN_DESK": json.dumps({"conn_type": "sqlite", "host": str(folder / "desk.db")})}
-    database = postgres.database(folder.name)
-    with running(folder, loader=False, env=env, database=database, parallelism=4) as site:
-        yield site
-
-
-@pytest.fixture(scope="package")
-def office(
-    tmp_path_factory: pytest.TempPathFactory, spark_server: ServerStatus, postgres: Postgres
-) -> Iterator[Office]:
-    """An Airflow on Postgres that runs what is due, with a mail server, a StatsD server and a file for OpenLineage."""
-    folder = tmp_path_factory.mktemp("office")
-    events = folder / "events.ndjson"
-    transport = {"type": "file", "log_file_path": str(events), "append": True}
-    with mailbox() as box, udp_server() as (port, packets):
-        env = {
-            "AIRFLOW_CONN_SMTP_DEFAULT": box.connection(),
-            "AIRFLOW__METRICS__STATSD_ON": "True",
-            "AIRFLOW__METRICS__STATSD_PORT": str(port),
-            "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
-            "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport),
-        }
-        with running(folder, env=env, database=postgres.database(folder.name), parallelism=4) as site:
-            yield Office(site, box, packets, events)
-
-
-@pytest.fixture
-def page(site: Site) -> Iterator[Any]:
-    """A browser in which somebody has logged in."""
-    with logged_in(site.airflow) as page:
-        yield page

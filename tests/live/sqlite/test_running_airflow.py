@@ -8,7 +8,7 @@ from airflow_ingest.lakehouse import Lake
 from airflow_ingest.testing import BrokenFile, DagRun
 from tests.live.conftest import Site
 
-pytestmark = [pytest.mark.live, pytest.mark.xdist_group("sqlite")]
+pytestmark = [pytest.mark.live]
 
 SHOP = """
 pipeline: shop

@@ -19,7 +19,7 @@ from tests.live.conftest import PATIENCE, Site, logged_in
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("postgres")]
+pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 SHOP = """
 pipeline: shop

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from tests.live.conftest import Site
 from tests.ui.rows import crowd, put, put_alert
 
-pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("sqlite")]
+pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 STORE = """
 pipeline: store

@@ -12,7 +12,7 @@ from airflow_ingest.cli.app import app
 from airflow_ingest.lakehouse import Lake, TableRecord, run_history
 from tests.live.conftest import Site
 
-pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("sqlite")]
+pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 FRAGILE = """
 pipeline: fragile

@@ -9,7 +9,7 @@ import pytest
 from airflow_ingest.testing import TaskRun
 from tests.live.conftest import PATIENCE, Site
 
-pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("sqlite")]
+pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 DAG = '''
 import os

@@ -9,7 +9,7 @@ import pytest
 
 from tests.live.conftest import PATIENCE, Office
 
-pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("office")]
+pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 LATE = """
 pipeline: late

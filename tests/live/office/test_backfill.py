@@ -21,7 +21,7 @@ from tests.live.conftest import PATIENCE, Office, Site
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("office")]
+pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 WEEK = """
 pipeline: week

@@ -11,7 +11,7 @@ import pytest
 
 from tests.live.conftest import Office, Site
 
-pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.xdist_group("office")]
+pytestmark = [pytest.mark.live, pytest.mark.slow]
 
 OBSERVED = """
 pipeline: observed
