@@ -23,6 +23,8 @@ REPOSITORY = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 PATIENCE = 1200
 """Seconds until a test gives up a run; a busy machine takes long, and a passing test waits for none of them."""
+_CALM = {"AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "1"}
+"""Several schedulers that look for work ten times a second leave none of two cores for it."""
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
@@ -156,7 +158,7 @@ def running(
     dags.mkdir()
     landing.mkdir()
     names = {"LANDING_ROOT": landing, "LAKE_ROOT": lake, "AIRFLOW_INGEST_HOME": os.environ["AIRFLOW_INGEST_HOME"]}
-    env = {**{name: str(value) for name, value in names.items()}, **(env or {})}
+    env = {**{name: str(value) for name, value in names.items()}, **_CALM, **(env or {})}
     if loader:
         shutil.copy(REPOSITORY / "dags" / "ingest_loader.py", dags)
     else:
