@@ -31,12 +31,14 @@ ROWS = [(1, "a", None), (2, "a", None), (3, None, 1), (4, None, 2)]
         pytest.param({"unique": ["n"]}, False, id="NULLs agree"),
         pytest.param({"unique": ["shop", "n"]}, False, id="twins with a NULL"),
         pytest.param({"unique": ["looked_up"]}, False, id="a column that is not there"),
+        pytest.param({"unique": ["parsed"]}, False, id="what cannot be compared"),
         pytest.param({"duplicate_rate": {"columns": ["id"], "max": 0}}, False, id="a rule of another kind"),
     ],
 )
 def test_it_is_known_of_those_whose_columns_no_two_rows_share(spark: SparkSession, rule: Any, *, known: bool) -> None:
     (named,) = Quality.model_validate({"rules": [rule]}).rules
-    assert without_twins(spark.createDataFrame(ROWS, COLUMNS), [(7, named)]) == (frozenset({7}) if known else set())
+    rows = spark.createDataFrame(ROWS, COLUMNS).selectExpr("*", "parse_json(cast(id AS STRING)) AS parsed")
+    assert without_twins(rows, [(7, named)]) == (frozenset({7}) if known else set())
 
 
 @pytest.mark.parametrize(
