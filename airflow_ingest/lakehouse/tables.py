@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from airflow_ingest.lakehouse.errors import SchemaMismatch, TableOwnedByOther
+from airflow_ingest.lakehouse.errors import LakehouseError, SchemaMismatch, TableOwnedByOther
 from airflow_ingest.lakehouse.lake import Lake
 from airflow_ingest.lakehouse.log import is_missing_table
 from airflow_ingest.lakehouse.schemas import ddl, differences, field_names, listed
+from airflow_ingest.lakehouse.spark_errors import error_class
 from airflow_ingest.lakehouse.sql import literal, quote
 from airflow_ingest.lakehouse.sql import table as sql_table
 from airflow_ingest.lakehouse.widening import COLUMN_MAPPING, set_properties
@@ -20,6 +21,7 @@ FEED = "delta.enableChangeDataFeed"
 CHANGE_COLUMNS = ("_change_type", "_commit_version", "_commit_timestamp")
 """What Delta's change feed says of a row. A table with a change feed has no columns of these names."""
 
+_IN_THE_WAY = ("TABLE_OR_VIEW_ALREADY_EXISTS", "DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION")
 _NOT_IN_PARQUET_NAMES = frozenset(" ,;{}()\n\t=")
 
 
@@ -105,15 +107,46 @@ def _create(
         wanted[COLUMN_MAPPING] = "name"
     partitions = f"PARTITIONED BY ({', '.join(map(quote, partition_by))}) " if partition_by else ""
     pairs = ", ".join(f"{literal(key)} = {literal(value)}" for key, value in wanted.items())
+    columns = _columns(rows.schema)
     try:
-        spark.sql(
-            f"CREATE TABLE {sql_table(path)} ({_columns(rows.schema)}) USING delta {partitions}TBLPROPERTIES ({pairs})"
-        )
+        spark.sql(f"CREATE TABLE {sql_table(path)} ({columns}) USING delta {partitions}TBLPROPERTIES ({pairs})")
+    except Exception as error:
+        if properties(spark, path) is not None:
+            return False  # a twin was quicker
+        if error_class(error) not in _IN_THE_WAY:
+            raise
+        return _create_over_an_empty_log(spark, path, columns, partition_by, wanted)
+    return True
+
+
+def _create_over_an_empty_log(
+    spark: SparkSession, path: str, columns: str, partition_by: Sequence[str], wanted: Mapping[str, str]
+) -> bool:
+    """Creates a table where somebody has begun to: a twin at this moment, or a run that was killed at that.
+
+    On a file system with folders the log's folder is there before its first commit, and CREATE TABLE takes any folder
+    that is not empty for a table. A write of no rows does not, and of two first commits Delta takes one.
+    """
+    _check_holds_no_files(spark, path)
+    nothing = spark.createDataFrame([], columns).write.format("delta").mode("error").partitionBy(*partition_by)
+    try:
+        nothing.options(**{key: value for key, value in wanted.items() if key.startswith("delta.")}).save(path)
     except Exception:
         if properties(spark, path) is None:
             raise
-        return False  # a twin was quicker
+        return False
+    set_properties(spark, path, wanted)
     return True
+
+
+def _check_holds_no_files(spark: SparkSession, path: str) -> None:
+    """Raises LakehouseError if files of data lie at `path`, where there is no table: VACUUM would delete them."""
+    files = spark.read.format("binaryFile").option("recursiveFileLookup", True).load(path).select("path").limit(1)
+    if found := files.collect():
+        raise LakehouseError(
+            f"{path}: this is to become a table, and holds files of something else, such as {found[0][0]}. "
+            "Move them away, or give the pipeline another `lake` or the table another name."
+        )
 
 
 def _columns(schema: StructType) -> str:
