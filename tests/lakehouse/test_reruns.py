@@ -71,6 +71,7 @@ def test_an_interval_that_comes_again_empty_takes_its_rows_back(bench: Workbench
     assert (again.rows.read, again.rows.retracted) == (0, 1)
 
 
+@pytest.mark.slow
 def test_a_day_whose_gate_failed_is_taken_by_the_next_live_run(bench: Workbench) -> None:
     table = csv_table()
     bench.ingest(table, day(bench, 1, "1,1,a\n"), day=1, kind="live")

@@ -55,6 +55,7 @@ def table(function: str, **silver: Any) -> Any:
     return csv_table({"transform": module, "sequence_by": [], **silver}, quality={"max_reject_rate": "100%"})
 
 
+@pytest.mark.slow
 def test_a_function_makes_the_rows_that_are_judged_and_dead_letters_keep_what_came(bench: Workbench) -> None:
     exploding = table("one_row_an_item")
     file = bench.write("1.csv", "items\n1:10|2:20|2:20\n3:bad\n4:40,more\n")

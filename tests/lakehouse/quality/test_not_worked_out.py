@@ -52,6 +52,7 @@ def test_each_is_broken_and_says_why_and_the_others_judge_what_came(bench: Workb
     assert gate.decision == ("block" if severity == "error" else "warn")
 
 
+@pytest.mark.slow
 def test_what_was_released_is_loaded_without_it_and_nothing_else_is(bench: Workbench) -> None:
     table = csv_table(quality={"max_reject_rate": "100%", "rules": [ABSENT, GOOD]})
     gate = bench.gate(table, bench.ingest(table, bench.write("1.csv", "id,amount,note\n1,2,x\n2,20,y\n")))
