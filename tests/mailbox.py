@@ -37,10 +37,10 @@ class Mail:
 
 @dataclass
 class Mailbox:
-    """What has arrived so far; `port` is where the server listens on loopback. One that is `full` takes no mail."""
+    """What has arrived so far; `port` is where the server listens on loopback. Mails whose subject has `refused` are."""
 
     port: int = 0
-    full: bool = False
+    refused: str = ""
     mails: list[Mail] = field(default_factory=list)
 
     @property
@@ -56,12 +56,12 @@ class Mailbox:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Called by the server."""
-        if self.full:
-            return "452 no room for another mail"
         content = envelope.content
         assert isinstance(content, bytes)
         message = message_from_bytes(content, policy=policy.default)
         assert isinstance(message, EmailMessage)
+        if self.refused and self.refused in str(message["Subject"]):
+            return "452 no room for another mail"
         body = message.get_body(("html", "plain"))
         text = body.get_content() if body else ""
         mail = Mail(tuple(envelope.rcpt_tos), datetime.now(timezone.utc), str(message["Subject"]), text)

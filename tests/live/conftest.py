@@ -25,6 +25,8 @@ PATIENCE = 1200
 """Seconds until a test gives up a run; a busy machine takes long, and a passing test waits for none of them."""
 _CALM = {"AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "1"}
 """Several schedulers that look for work ten times a second leave none of two cores for it."""
+_ONCE_A_MINUTE = {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60"}
+"""How often files are read that have not changed; the loader reads others than itself, and is read more often."""
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
@@ -132,8 +134,9 @@ def logged_in(airflow: LocalAirflow, **context: Any) -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.skip("no Chromium: apt-get install chromium")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_context(viewport={"width": 1300, "height": 1500}, **context).new_page()
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        screen = {"viewport": {"width": 1300, "height": 1500}, "reduced_motion": "reduce", **context}
+        page = browser.new_context(**screen).new_page()
         page.set_default_timeout(60_000)
         page.goto(f"{airflow.url}/auth/login")
         page.locator("input[name=username]").fill(airflow.username)
@@ -163,6 +166,7 @@ def running(
         shutil.copy(REPOSITORY / "dags" / "ingest_loader.py", dags)
     else:
         kwargs = {"path": str(dags), "refresh_interval": 2}
+        env = {**_ONCE_A_MINUTE, **env}
         bundle = {"name": "pipelines", "classpath": "airflow_ingest.bundles.PipelineDagBundle", "kwargs": kwargs}
         env["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"] = json.dumps([bundle])
     with LocalAirflow(folder / "airflow", dags, env=env, **airflow) as local:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from airflow_ingest.notifications import sla
 from airflow_ingest.notifications.sla import IN_TIME, NOT_TOLD, TOLD, Miss
 from tests.mailbox import Mailbox, mailbox
 
@@ -50,6 +52,10 @@ def miss(table: str = "", run: dict[str, Any] | None = None) -> Found:
     return Found(["a@example.com"], "2h", table, {"dag_run": {**RUN, **(run or {})}, "deadline": DEADLINE})
 
 
+def told(late: Miss) -> str:
+    return asyncio.run(late.tell())
+
+
 @pytest.fixture
 def box(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
     with mailbox() as box:
@@ -58,7 +64,7 @@ def box(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailbox]:
 
 
 def test_a_late_run(box: Mailbox) -> None:
-    assert miss().tell() == TOLD
+    assert told(miss()) == TOLD
 
     (mail,) = box.mails
     assert mail.subject == "[late] shop: the run was not done by 2026-01-02 02:00:00 UTC"
@@ -92,24 +98,37 @@ def test_a_late_run(box: Mailbox) -> None:
 def test_a_table(table: str, changes: dict[str, str | None], outcome: str, box: Mailbox) -> None:
     found = miss(table)
     object.__setattr__(found, "states", {**STATES, **changes})
-    assert found.tell() == outcome
+    assert told(found) == outcome
     assert len(box.mails) == (outcome == TOLD)
 
 
 def test_a_table_that_was_loaded_too_late_though_nobody_looked_in_time(box: Mailbox) -> None:
     found = miss("orders")
     object.__setattr__(found, "ended", LATE)
-    assert found.tell() == TOLD
+    assert told(found) == TOLD
     assert box.subjects == ["[late] shop: orders was not done by 2026-01-02 02:00:00 UTC"]
     assert "It is done by now." in box.mails[0].body
 
 
 def test_a_run_that_a_backfill_took_over_is_not_late(box: Mailbox) -> None:
-    assert miss(run={"run_type": "backfill"}).tell() == IN_TIME
+    assert told(miss(run={"run_type": "backfill"})) == IN_TIME
     assert box.mails == []
 
 
 def test_a_mail_that_cannot_be_sent_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     with mailbox() as gone:
         monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", gone.connection())
-    assert miss().tell() == NOT_TOLD
+    monkeypatch.setattr(sla, "_PAUSES", (0, 0))
+    assert told(miss()) == NOT_TOLD
+
+
+def test_a_mail_is_sent_once_the_server_takes_it(box: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sla, "_PAUSES", (0.5, 0.5, 60))
+    box.refused = "[late]"
+
+    async def later() -> str:
+        asyncio.get_running_loop().call_later(0.3, setattr, box, "refused", "")
+        return await miss().tell()
+
+    assert asyncio.run(later()) == TOLD
+    assert len(box.mails) == 1

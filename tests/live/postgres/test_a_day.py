@@ -329,7 +329,7 @@ def _pick(page: Any, place: int, day: str) -> None:
 
 
 def _wait(site: Site, done: Callable[[], bool], what: str, timeout: float) -> None:
-    site.airflow.wait_for(done, timeout=timeout, what=what)
+    site.airflow.wait_for(done, timeout=timeout, what=what, poll=1)
 
 
 def _land(site: Site, day: datetime, *, amount: int, ids: tuple[int, ...] = (1, 2, 3)) -> None:
