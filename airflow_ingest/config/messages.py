@@ -19,6 +19,8 @@ from airflow_ingest.config.values import KeyPath, nearest, one_of, quote
 
 Sentence = tuple[str, str]
 
+_SPLIT = "A comma ends a text that stands in { } or [ ]: put the whole text in quotes."
+
 
 def report_errors(error: ValidationError, model: type[BaseModel], report: Report, at: KeyPath = ()) -> None:
     """Add every error of a validation to the report; what was validated stands at the path `at`."""
@@ -29,7 +31,8 @@ def report_errors(error: ValidationError, model: type[BaseModel], report: Report
         path: KeyPath = (*at, *(step for step in loc if not str(step).startswith("@")))
         if kind == "extra_forbidden":
             known = _known_keys(model, loc[:-1])
-            hint = nearest(path[-1], known) or f"Known keys: {', '.join(known)}."
+            split = details["input"] is None and " " in str(path[-1])
+            hint = nearest(path[-1], known) or (_SPLIT if split else f"Known keys: {', '.join(known)}.")
             report.add(path, f"unknown key {quote(path[-1])}", hint, at_key=True)
         elif kind == "missing":
             if not any(other[:-1] == loc[:-1] and nearest(other[-1], [str(loc[-1])]) for other in unknown):
