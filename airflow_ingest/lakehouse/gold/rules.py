@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from pyspark.sql import DataFrame
@@ -13,7 +12,7 @@ from airflow_ingest.config import Gold, Quality
 from airflow_ingest.config.rules import AnyRule
 from airflow_ingest.lakehouse.model import Decision, RuleResult
 from airflow_ingest.lakehouse.quality.batch_rules import Measures
-from airflow_ingest.lakehouse.quality.questions import Questions, as_errors, of_row, results
+from airflow_ingest.lakehouse.quality.questions import Questions, of_row, results
 from airflow_ingest.lakehouse.quality.results import Judgement
 from airflow_ingest.lakehouse.quality.row_rules import failing_condition
 from airflow_ingest.lakehouse.quality.sql_rules import unsound
@@ -62,10 +61,10 @@ def _evaluate(
     asked = Questions.of(((n, rule, "true") for n, rule in enumerate(rules) if rule.scope == "batch"), rows)
     of_rows = {n: of_row(rule, n, failing_condition(rule)) for n, rule in enumerate(rules) if rule.scope == "row"}
     refused = unsound(rows, {n: Measures(aggregates) for n, aggregates in of_rows.items()})
-    aggregates = {_ROWS: "count(1)", **asked.aggregates}
+    aggregates = {_ROWS: "count(1)"}
     for n in of_rows.keys() - refused.keys():
         aggregates |= of_rows[n]
-    asked = replace(asked, aggregates=aggregates, known={**asked.known, **as_errors(refused)})
+    asked = asked.and_of_rows(aggregates, refused)
     began = time.monotonic()
     measured = asked.answers(rows.columns)
     return int(measured[_ROWS]), results(rules, measured, moment, past, time.monotonic() - began)

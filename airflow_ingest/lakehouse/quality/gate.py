@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from pyspark.sql import Observation, SparkSession
@@ -28,7 +27,7 @@ from airflow_ingest.lakehouse.model import (
     RunInfo,
     short_hash,
 )
-from airflow_ingest.lakehouse.quality.questions import Questions, as_errors, failing, of_row, results
+from airflow_ingest.lakehouse.quality.questions import Questions, failing, of_row, results
 from airflow_ingest.lakehouse.quality.results import Judgement, past_values, record
 from airflow_ingest.lakehouse.quality.row_rules import failing_condition
 from airflow_ingest.lakehouse.quality.uniqueness import without_twins
@@ -148,10 +147,8 @@ def measuring(table: Table, judged: Judged, unique: Collection[int] = ()) -> Que
         _told(index): F.expr(f"{_JUDGEABLE} AND {failing_condition(rule)}") for index, rule in _telling(table, judged)
     }
     asked = Questions.of(rules, rows.withColumns(conditions) if conditions else rows, unique)
-    aggregates = {**_aggregates(table, judged), **asked.aggregates}
     refused = {index: judged.refused[rule.name] for index, rule in _rules(table, "row") if rule.name in judged.refused}
-    known = {**asked.known, **as_errors(refused)}
-    return replace(asked, aggregates=aggregates, known=known, of_rejected=_of_rejected(table, judged))
+    return asked.and_of_rows(_aggregates(table, judged), refused, _of_rejected(table, judged))
 
 
 def _known_unique(table: Table, judged: Judged) -> Collection[int]:

@@ -61,8 +61,17 @@ class Questions:
         sound = [measured for index, measured in found.items() if index not in refused]
         columns = {name: F.expr(sql) for measured in sound for name, sql in measured.columns.items()}
         aggregates = {name: sql for measured in sound for name, sql in measured.aggregates.items()}
-        known = {alias(index, TWINS): 0 for index in unique} | as_errors(refused)
+        known = {alias(index, TWINS): 0 for index in unique} | _as_errors(refused)
         return cls(rows.withColumns(columns) if columns else rows, aggregates, known, tuple(others))
+
+    def and_of_rows(
+        self, aggregates: Mapping[str, str], refused: Mapping[int, str], of_rejected: Mapping[str, str] | None = None
+    ) -> Questions:
+        """These with the `aggregates` of rules on rows beside; those in `refused` cannot be worked out, and say why."""
+        known = {**self.known, **_as_errors(refused)}
+        return replace(
+            self, aggregates={**aggregates, **self.aggregates}, known=known, of_rejected={**(of_rejected or {})}
+        )
 
     @property
     def of_all(self) -> list[Column]:
@@ -93,7 +102,7 @@ class Questions:
         return {name: known[sql] for name, sql in asked.items()}
 
 
-def as_errors(refused: Mapping[int, str]) -> dict[str, Any]:
+def _as_errors(refused: Mapping[int, str]) -> dict[str, Any]:
     """What is known of the rules, by index, that cannot be worked out for the reasons given."""
     return {alias(index, ERROR): error for index, error in refused.items()}
 
