@@ -37,7 +37,7 @@ class Mail:
 
 @dataclass
 class Mailbox:
-    """What has arrived so far; `port` is where the server listens on loopback. Mails whose subject has `refused` are."""
+    """What has arrived so far at `port` of the loopback. A mail with `refused` in its subject is not taken."""
 
     port: int = 0
     refused: str = ""

@@ -23,10 +23,13 @@ REPOSITORY = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 PATIENCE = 1200
 """Seconds until a test gives up a run; a busy machine takes long, and a passing test waits for none of them."""
-_CALM = {"AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "1"}
-"""Several schedulers that look for work ten times a second leave none of two cores for it."""
+_CALM = {
+    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "1",
+    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
+}
+"""Several Airflows that look for work ten times a second leave none of two cores for it."""
 _ONCE_A_MINUTE = {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60"}
-"""How often files are read that have not changed; the loader reads others than itself, and is read more often."""
+"""How often a bundle's files are read that have not changed; the loader reads others than itself."""
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
@@ -166,7 +169,7 @@ def running(
         shutil.copy(REPOSITORY / "dags" / "ingest_loader.py", dags)
     else:
         kwargs = {"path": str(dags), "refresh_interval": 2}
-        env = {**_ONCE_A_MINUTE, **env}
+        env |= _ONCE_A_MINUTE
         bundle = {"name": "pipelines", "classpath": "airflow_ingest.bundles.PipelineDagBundle", "kwargs": kwargs}
         env["AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST"] = json.dumps([bundle])
     with LocalAirflow(folder / "airflow", dags, env=env, **airflow) as local:

@@ -281,7 +281,7 @@ def test_waiting_for_all_that_can_be_waited_for(postgres_site: Site) -> None:
 
 def test_the_status_page_shows_what_the_day_came_to(postgres_site: Site, page: Any) -> None:
     page.goto(f"{postgres_site.airflow.url}/dags")
-    page.get_by_role("link", name="Ingest").first.click()
+    page.get_by_role("link", name="Ingest", exact=True).click()
     frame = page.frame_locator('iframe[title="Ingest"]')
     orders = frame.locator('#tables tr[data-text^="shop.orders "]')
     assert orders.locator("th, td").nth(1).inner_text().strip() == "loaded"

@@ -165,7 +165,7 @@ def _by_keyboard(page: Any, frame: Any) -> None:
 
 def _from_the_navigation(site: Site, page: Any) -> Any:
     page.goto(site.airflow.url)
-    page.get_by_role("link", name="Ingest").first.click()
+    page.get_by_role("link", name="Ingest", exact=True).click()
     return _framed(page)
 
 
