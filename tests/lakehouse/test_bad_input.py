@@ -57,6 +57,7 @@ def test_a_header_without_the_key_stops_before_silver(bench: Workbench) -> None:
     assert "It has: identifier, amount, note" in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_header_without_another_column_warns_and_gives_null(bench: Workbench) -> None:
     gate = bench.gate(csv_table(), bench.ingest(csv_table(), bench.write("x.csv", "id,amount,remark\n1,2,a\n")))
     assert gate.decision == "warn"
@@ -88,6 +89,7 @@ def test_lines_with_too_few_or_too_many_fields_go_to_the_dlq_whole(bench: Workbe
     assert bench.rows(bench.lake.dlq("orders"), "raw") == [("2,20",), ("3,30,c,extra",)]
 
 
+@pytest.mark.slow
 def test_a_truncated_gzip_gives_the_rows_before_the_break_and_a_dead_letter(bench: Workbench) -> None:
     noise = random.Random(1)
     lines = [f"{i},{i},{noise.getrandbits(256):064x}" for i in range(20_000)]
@@ -115,6 +117,7 @@ def test_rows_in_another_encoding_go_to_the_dlq_and_the_rest_is_loaded(bench: Wo
     assert "options.encoding" in bench.reasons()[0][2]
 
 
+@pytest.mark.slow
 def test_a_header_in_another_encoding_is_refused_with_the_remedy(bench: Workbench) -> None:
     with pytest.raises(SourceUnreadable, match=r"options: \{encoding: ISO-8859-1\}"):
         bench.ingest(csv_table(), bench.write("x.csv", "id,amount,café\n1,10,x\n".encode("latin-1")))
@@ -201,6 +204,7 @@ def test_parquet_keeps_its_types(bench: Workbench) -> None:
     assert bench.rows(bench.lake.silver("orders")) == [(1, 2, "x")]
 
 
+@pytest.mark.slow
 def test_a_broken_parquet_file_is_one_dead_letter(bench: Workbench) -> None:
     bench.spark.sql("SELECT 1 AS id, 2 AS amount, 'x' AS note").write.parquet(str(bench.landing / "p"))
     bench.write("p/broken.parquet", b"PAR1 no footer here")

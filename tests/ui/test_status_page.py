@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_ingest.notifications.sla import IN_TIME, TOLD
 from tests.ui.conftest import Login
 from tests.ui.rows import NOW, MadeDag, MadeRun, crowd, gate, put, put_alert, record
 
@@ -157,8 +158,8 @@ def test_the_sla(alert: str, dues: Any, next_end: Any, orders: str, stock: str, 
 
 def test_a_table_that_was_there_in_time_missed_nothing(session: Session, login: Login) -> None:
     put(session, [bazaar()])
-    put_alert(session, "bazaar", "sla of orders", 7200, [("run_0", NOW, True)], output="in time")
-    put_alert(session, "bazaar", "sla of stock", 3600, [("run_0", NOW, True)], output="told")
+    put_alert(session, "bazaar", "sla of orders", 7200, [("run_0", NOW, True)], output=IN_TIME)
+    put_alert(session, "bazaar", "sla of stock", 3600, [("run_0", NOW, True)], output=TOLD)
     session.commit()
     page = page_of(login)
     assert ">SLA 2 h</small>" in row(page, "bazaar.orders")

@@ -43,6 +43,7 @@ def names(result: Any) -> list[str]:
     return [file.path.rsplit("/", 1)[1] for file in result.batch.files]
 
 
+@pytest.mark.slow
 def test_every_file_is_loaded_once_however_empty_and_again_when_rewritten(bench: Workbench, live: Any) -> None:
     bench.write("a.csv", f"{HEAD}1,1,a\n")
     bench.write("empty.csv", "")

@@ -95,6 +95,7 @@ def test_a_table_in_full_keeps_types_and_is_read_in_parallel_and_pushed_down(
     assert len(bench.rows(bench.lake.bronze("orders"), "id")) == again.rows.read == 4
 
 
+@pytest.mark.slow
 def test_an_interval_of_a_query_is_replaced_and_never_doubled(
     bench: Workbench, postgres: Postgres, ingest: Callable[..., LoadResult]
 ) -> None:
