@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from airflow_ingest.runtime import Connect, Embedded, Endpoint, RuntimeProblem, get_session, parse_duration
+from airflow_ingest.runtime import (
+    Connect,
+    Embedded,
+    Endpoint,
+    RuntimeProblem,
+    end_with_process,
+    get_session,
+    parse_duration,
+    session,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -72,17 +81,17 @@ class SparkDeltaHook(BaseHook):
 
     @contextmanager
     def session(self) -> Iterator["SparkSession"]:
-        """A fresh session for a `with` block."""
+        """A fresh session for a `with` block of a task: see `airflow_ingest.runtime.end_with_process`."""
         spark = self.get_session()
         try:
             yield spark
         finally:
-            spark.stop()
+            end_with_process(spark)
 
     def test_connection(self) -> tuple[bool, str]:
         """Whether a statement runs there, and Spark's version or what went wrong: Airflow's Test button."""
         try:
-            with self.session() as spark:
+            with session(self.get_endpoint(), self.conf) as spark:
                 return True, f"Spark {spark.version} answers."
         except Exception as error:
             return False, str(error)

@@ -4,7 +4,7 @@ from airflow_ingest.runtime.diagnosis import Check, checks
 from airflow_ingest.runtime.embedded import ServerStatus, server_status, start_server, stop_server
 from airflow_ingest.runtime.endpoints import Connect, Embedded, Endpoint, parse_duration
 from airflow_ingest.runtime.errors import RuntimeProblem
-from airflow_ingest.runtime.sessions import get_session, import_client, session
+from airflow_ingest.runtime.sessions import end_with_process, get_session, import_client, session
 
 __all__ = [
     "Check",
@@ -14,6 +14,7 @@ __all__ = [
     "RuntimeProblem",
     "ServerStatus",
     "checks",
+    "end_with_process",
     "get_session",
     "import_client",
     "parse_duration",

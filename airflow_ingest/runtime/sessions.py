@@ -23,6 +23,8 @@ _TWICE_TOLD = ("pyspark.sql.connect.logging", "DataFrameQueryContextLogger", "SQ
 _LOCAL_RETRIES = 4
 """About four seconds; Spark's own default waits ten minutes for a server on this machine that has died."""
 _importing = threading.Lock()
+_left_open: list[object] = []
+"""Clients whose channels would be closed if nobody held them."""
 
 
 def get_session(endpoint: Endpoint | None = None, conf: Mapping[str, str] | None = None) -> "SparkSession":
@@ -61,6 +63,22 @@ def session(endpoint: Endpoint | None = None, conf: Mapping[str, str] | None = N
         yield spark
     finally:
         spark.stop()
+
+
+def end_with_process(spark: "SparkSession") -> None:
+    """Ends the session on its server, and leaves its channel open until this process ends: for a task's last session.
+
+    Closing a process's last channel takes gRPC's threads down, and a task has been seen to wait in that for ever
+    (grpcio 1.85.1, in `Channel.close`), after all of its work was done.
+    """
+    client = spark.client
+
+    def leave_open() -> None:
+        client._closed = True
+
+    client.close = leave_open  # type: ignore[method-assign]
+    spark.stop()
+    _left_open.append(client)
 
 
 def _local_session(url: str) -> "SparkSession":

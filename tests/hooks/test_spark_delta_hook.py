@@ -86,11 +86,18 @@ def test_a_connection_that_was_named_must_be_there() -> None:
 
 
 @pytest.mark.spark
-def test_a_session_carries_the_settings_and_ends(spark_server: ServerStatus) -> None:
+def test_a_session_carries_the_settings_and_ends_but_for_its_channel(
+    spark_server: ServerStatus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hook = SparkDeltaHook(conf={"spark.sql.shuffle.partitions": "9"})
+    closed: list[str] = []
     with hook.session() as spark:
         assert spark.conf.get("spark.sql.shuffle.partitions") == "9"
+        monkeypatch.setattr(spark.client._channel, "close", lambda: closed.append("in which a task may wait for ever"))
     assert spark.is_stopped  # type: ignore[attr-defined]
+    assert closed == []
+    with pytest.raises(Exception, match="NO_ACTIVE_SESSION"):
+        spark.sql("SELECT 1").collect()
     assert hook.test_connection() == (True, "Spark 4.2.0 answers.")
 
 
