@@ -41,14 +41,14 @@ class Miss:
     async def tell(self) -> str:
         """Look at the run and send the mail if it is late.
 
-        Airflow's own hook for SMTP blocks, so it works in a thread: the asynchronous one of the SMTP provider 3.2 fails
-        on every server that wants STARTTLS.
+        What asks Airflow blocks, and so does its own hook for SMTP (the asynchronous one of the SMTP provider 3.2 fails
+        on every server that wants STARTTLS), so both work in a thread.
         """
         from airflow_ingest.notifications.mail import send_mails
 
         if self._run["run_type"] != "scheduled":
             return IN_TIME  # a backfill took the run over
-        alert = self.alert(await asyncio.to_thread(self._states))
+        alert = await asyncio.to_thread(self._found)
         if alert is None:
             return IN_TIME
         _metrics.deadline_missed(alert.run.pipeline, self.table or None)
@@ -57,6 +57,9 @@ class Miss:
                 return TOLD
             await asyncio.sleep(pause)
         return NOT_TOLD
+
+    def _found(self) -> Alert | None:
+        return self.alert(self._states())
 
     def alert(self, states: Mapping[str, str | None]) -> Alert | None:
         """What to tell, by the states of the run's tasks; None if the table was in time."""

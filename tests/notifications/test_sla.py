@@ -34,6 +34,11 @@ STATES = {
 EARLY, LATE = "2026-01-02T01:59:59+00:00", "2026-01-02T02:00:01+00:00"
 
 
+def check_may_block() -> None:
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        asyncio.get_running_loop()
+
+
 class Found(Miss):
     """One that finds what the test says."""
 
@@ -41,9 +46,11 @@ class Found(Miss):
     ended = EARLY
 
     def _states(self) -> dict[str, str | None]:
+        check_may_block()
         return self.states
 
     def _result(self, task: str) -> Any:
+        check_may_block()
         assert task in ("orders.merge_silver", "prices.ingest_bronze")
         return {"ended": self.ended}
 
