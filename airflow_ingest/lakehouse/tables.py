@@ -127,14 +127,14 @@ def _create_over_an_empty_log(
     On a file system with folders the log's folder is there before its first commit, and CREATE TABLE takes any folder
     that is not empty for a table. A write of no rows does not, and of two first commits Delta takes one.
     """
-    _check_holds_no_files(spark, path)
     nothing = spark.createDataFrame([], columns).write.format("delta").mode("error").partitionBy(*partition_by)
     try:
+        _check_holds_no_files(spark, path)
         nothing.options(**{key: value for key, value in wanted.items() if key.startswith("delta.")}).save(path)
     except Exception:
         if properties(spark, path) is None:
             raise
-        return False
+        return False  # a twin was quicker, and may have written rows by now
     set_properties(spark, path, wanted)
     return True
 
