@@ -66,10 +66,9 @@ def session(endpoint: Endpoint | None = None, conf: Mapping[str, str] | None = N
 
 
 def end_with_process(spark: "SparkSession") -> None:
-    """Ends the session on its server, and leaves its channel open until this process ends: for a task's last session.
+    """Ends the session on its server, and leaves its channel open until this process ends, as a task's soon does.
 
-    Closing a process's last channel takes gRPC's threads down, and a task has been seen to wait in that for ever
-    (grpcio 1.85.1, in `Channel.close`), after all of its work was done.
+    A task has been seen to wait for ever in gRPC's `Channel.close` (grpcio 1.85.1), after all of its work was done.
     """
     client = spark.client
 

@@ -69,9 +69,7 @@ class Questions:
     ) -> Questions:
         """These with the `aggregates` of rules on rows beside; those in `refused` cannot be worked out, and say why."""
         known = {**self.known, **_as_errors(refused)}
-        return replace(
-            self, aggregates={**aggregates, **self.aggregates}, known=known, of_rejected={**(of_rejected or {})}
-        )
+        return replace(self, aggregates={**aggregates, **self.aggregates}, known=known, of_rejected=of_rejected or {})
 
     @property
     def of_all(self) -> list[Column]:
